@@ -1,0 +1,1 @@
+//! Typed low-level client of the Civitai orchestration jobs API (consumer v1).

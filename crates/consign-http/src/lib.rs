@@ -1,0 +1,1 @@
+//! What the consign clients share: transport, request building, errors, clocks and credentials.

@@ -1,0 +1,2 @@
+//! Maintainer commands of the workspace.
+fn main() {}

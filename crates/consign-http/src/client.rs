@@ -1,0 +1,416 @@
+//! The client that every generated method ends in: credential, time limit, bounds, decoding.
+use std::fmt;
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use http::{StatusCode, Uri};
+use serde::de::DeserializeOwned;
+
+use crate::error::{is_html, snippet};
+use crate::{
+    Body, ByteStream, Clock, Credentials, Delivery, Error, ErrorKind, ErrorReader, Failure, Network, NetworkSettings,
+    Request, Retry, Token, TokioClock, Transport, clock,
+};
+
+/// How much of an unsuccessful body an [`ErrorReader`] gets to see, in bytes.
+const FAILURE_READ: usize = 64 * 1024;
+
+/// Transport, base URL, credential and settings of one service. Clones are cheap and share all of it.
+#[derive(Clone)]
+pub struct Client(Arc<Shared>);
+
+struct Shared {
+    /// Scheme, host and port: `https://api.example.com`.
+    origin: String,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    credentials: Option<Arc<dyn Credentials>>,
+    reader: Option<ErrorReader>,
+    timeout: Duration,
+    timeouts: Vec<(&'static str, Duration)>,
+    idle: Duration,
+    max_body: usize,
+}
+
+/// Settings of a [`Client`] being made.
+#[derive(Debug)]
+pub struct ClientBuilder {
+    origin: String,
+    transport: Option<Arc<dyn Transport>>,
+    clock: Option<Arc<dyn Clock>>,
+    credentials: Option<Arc<dyn Credentials>>,
+    network: NetworkSettings,
+    reader: Option<ErrorReader>,
+    timeout: Duration,
+    timeouts: Vec<(&'static str, Duration)>,
+    idle: Duration,
+    max_body: usize,
+}
+
+impl Client {
+    /// A client of the service at `base_url`: `http` or `https`, a host, perhaps a port.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the URL has no scheme or host, or has a path, query, fragment, user
+    /// name or password. A password is not repeated in the message.
+    pub fn builder(base_url: &str) -> Result<ClientBuilder, Error> {
+        Ok(ClientBuilder {
+            origin: origin(base_url)?,
+            transport: None,
+            clock: None,
+            credentials: None,
+            network: NetworkSettings::new(),
+            reader: None,
+            timeout: Duration::from_secs(30),
+            timeouts: Vec::new(),
+            idle: Duration::from_secs(60),
+            max_body: 64 << 20,
+        })
+    }
+    /// The service's scheme, host and port.
+    pub fn base_url(&self) -> &str {
+        &self.0.origin
+    }
+    /// The clock that time limits follow.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+    /// The transport below, for requests to other hosts. It holds no credential.
+    pub fn transport(&self) -> &Arc<dyn Transport> {
+        &self.0.transport
+    }
+
+    /// Calls an operation that answers a JSON value.
+    ///
+    /// # Errors
+    /// Everything that an [`ErrorKind`] names; [`ErrorKind::Decode`] names the place in the answer.
+    pub async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<Reply<T>, Error> {
+        let id = request.operation.id;
+        let reply = self.bytes(request).await?;
+        if reply.raw.trim_ascii().is_empty() {
+            return Err(undecodable(&reply, "an empty body where a value is needed".to_owned()).for_operation(id));
+        }
+        decode(reply).map_err(|e| self.redact(e).for_operation(id))
+    }
+    /// Calls an operation that answers a JSON value, or nothing with one of the statuses in
+    /// [`Operation::empty`](crate::Operation::empty).
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub async fn json_or_empty<T: DeserializeOwned>(&self, request: Request) -> Result<Reply<Option<T>>, Error> {
+        let operation = request.operation;
+        let reply = self.bytes(request).await?;
+        if reply.raw.trim_ascii().is_empty() {
+            if operation.empty.contains(&reply.status.as_u16()) {
+                return Ok(reply.map(|_| None));
+            }
+            let what = "an empty body where a value is needed".to_owned();
+            return Err(undecodable(&reply, what).for_operation(operation.id));
+        }
+        decode::<T>(reply).map(|r| r.map(Some)).map_err(|e| self.redact(e).for_operation(operation.id))
+    }
+    /// Calls an operation whose success carries no value. A body is ignored, but a web page is not a success.
+    ///
+    /// # Errors
+    /// As [`Client::json`].
+    pub async fn empty(&self, request: Request) -> Result<Reply<()>, Error> {
+        Ok(self.bytes(request).await?.map(|_| ()))
+    }
+    /// Calls an operation and gives the body as it is, at most the client's bound (default 64 MiB).
+    ///
+    /// # Errors
+    /// As [`Client::json`]; a web page with a 2xx status is [`ErrorKind::Decode`] unless the operation
+    /// asks for HTML.
+    pub async fn bytes(&self, request: Request) -> Result<Reply<Bytes>, Error> {
+        let operation = request.operation;
+        let limit = self.time_limit(&request);
+        let work = async {
+            let (status, headers, body) = self.execute(request).await?;
+            let raw = match body.collect(self.0.max_body).await {
+                Ok(raw) => raw,
+                Err(e) => return Err(e.with_answer(status, headers, b"")),
+            };
+            let reply = Reply { value: raw.clone(), status, headers, raw };
+            if is_html(&reply.headers, &reply.raw) && !operation.accept.starts_with("text/html") {
+                let page = snippet(&reply.raw).unwrap_or_default();
+                let what = format!("a web page instead of an answer: {page}");
+                return Err(undecodable(&reply, what).with_retry(Retry::Backoff));
+            }
+            Ok(reply)
+        };
+        let done = self.within(limit, work).await;
+        done.map_err(|e| self.redact(e).for_operation(operation.id))
+    }
+    /// Calls an operation whose answer is a stream. The time limit holds until the answer's head;
+    /// then the stream fails when nothing arrives for the idle limit (default 60 s).
+    ///
+    /// # Errors
+    /// As [`Client::json`]; later errors come out of the stream.
+    pub async fn stream(&self, request: Request) -> Result<Reply<ByteStream>, Error> {
+        let operation = request.operation;
+        let limit = self.time_limit(&request);
+        let done = self.within(limit, self.execute(request)).await;
+        let (status, headers, body) = done.map_err(|e| self.redact(e).for_operation(operation.id))?;
+        let value = body.with_idle_limit(self.0.clock.clone(), self.0.idle);
+        Ok(Reply { value, status, headers, raw: Bytes::new() })
+    }
+
+    fn time_limit(&self, request: &Request) -> Duration {
+        let own = || self.0.timeouts.iter().find(|(id, _)| *id == request.operation.id).map(|(_, limit)| *limit);
+        request.options.timeout.or_else(own).unwrap_or(self.0.timeout)
+    }
+    async fn within<T>(&self, limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let late = || Error::new(ErrorKind::Timeout, Delivery::Unknown, format!("no answer within {limit:?}"));
+        clock::timeout(&*self.0.clock, limit, work).await.unwrap_or_else(|| Err(late()))
+    }
+
+    /// Sends the request; a 401 is answered once with a newer token, if the source has one.
+    async fn execute(&self, request: Request) -> Result<(StatusCode, HeaderMap, ByteStream), Error> {
+        if let Some(bad) = request.options.bad {
+            return Err(Error::config(bad));
+        }
+        let operation = request.operation;
+        let token = match &self.0.credentials {
+            Some(source) => Some((source, source.token().await?)),
+            None => None,
+        };
+        let uri = Uri::try_from(format!("{}{}", self.0.origin, request.target))
+            .map_err(|e| Error::config("the address is too long or cannot be used").with_source(e))?;
+        let build = |token: Option<&Token>, body: Body| {
+            let mut message = http::Request::new(body);
+            *message.method_mut() = operation.method.clone();
+            *message.uri_mut() = uri.clone();
+            let headers = message.headers_mut();
+            headers.clone_from(&request.headers);
+            headers.insert(ACCEPT, HeaderValue::from_static(operation.accept));
+            for (name, value) in &request.options.headers {
+                headers.insert(name, value.clone());
+            }
+            if let Some(token) = token {
+                headers.insert(AUTHORIZATION, token.header());
+            }
+            message
+        };
+        let again = request.body.again();
+        let mut response = self.0.transport.send(build(token.as_ref().map(|t| &t.1), request.body)).await?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let (Some((source, refused)), Some(body)) = (&token, again)
+            && let Some(newer) = source.renew(refused).await?
+        {
+            response = self.0.transport.send(build(Some(&newer), body)).await?;
+        }
+        let (head, body) = response.into_parts();
+        tracing::debug!(operation = operation.id, status = head.status.as_u16(), "answered");
+        if head.status.is_success() {
+            return Ok((head.status, head.headers, body));
+        }
+        let body = body.beginning(FAILURE_READ).await;
+        let failure = Failure { status: head.status, headers: &head.headers, body: &body };
+        let error = Error::answer(&failure, self.0.reader, self.0.clock.wall());
+        // A token of a refreshing source may differ from the one that the client would find later.
+        Err(match &token {
+            Some((_, token)) => error.redacted(token.expose()),
+            None => error,
+        })
+    }
+
+    /// Removes the static token from an error that was made after the request was over.
+    fn redact(&self, error: Error) -> Error {
+        let Some(source) = &self.0.credentials else { return error };
+        let mut token = source.token();
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        match token.as_mut().poll(&mut cx) {
+            std::task::Poll::Ready(Ok(token)) => error.redacted(token.expose()),
+            _ => error,
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base_url", &self.0.origin).finish_non_exhaustive()
+    }
+}
+
+impl ClientBuilder {
+    /// A token that stays the same.
+    #[must_use]
+    pub fn token(self, token: Token) -> Self {
+        self.credentials(Arc::new(token))
+    }
+    /// Where tokens come from. Default: none, and no `Authorization` header.
+    #[must_use]
+    pub fn credentials(mut self, source: Arc<dyn Credentials>) -> Self {
+        self.credentials = Some(source);
+        self
+    }
+    /// Another transport than the network: a simulator in the process, or a [`Network`] of your own.
+    #[must_use]
+    pub fn transport(self, transport: impl Transport) -> Self {
+        self.shared_transport(Arc::new(transport))
+    }
+    /// As [`ClientBuilder::transport`], with one that is shared.
+    #[must_use]
+    pub fn shared_transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+    /// Settings of the network: proxy, certificates, User-Agent. Not used with another transport.
+    #[must_use]
+    pub fn network(mut self, settings: NetworkSettings) -> Self {
+        self.network = settings;
+        self
+    }
+    /// Another clock. Default: [`TokioClock`].
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+    /// How unsuccessful answers are read. Set by the provider's crate.
+    #[must_use]
+    pub fn error_reader(mut self, reader: ErrorReader) -> Self {
+        self.reader = Some(reader);
+        self
+    }
+    /// The time limit of a call, to the last byte of the answer. Default: 30 s.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+    /// The time limit of one operation, by its `operationId`; it goes before the general one.
+    #[must_use]
+    pub fn operation_timeout(mut self, operation: &'static str, limit: Duration) -> Self {
+        self.timeouts.insert(0, (operation, limit));
+        self
+    }
+    /// How long a stream may stay silent. Default: 60 s.
+    #[must_use]
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle = limit;
+        self
+    }
+    /// The largest body kept in memory, in bytes. Default: 64 MiB.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+    /// The client.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the network settings cannot be used.
+    pub fn build(self) -> Result<Client, Error> {
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => Arc::new(Network::new(&self.network)?),
+        };
+        Ok(Client(Arc::new(Shared {
+            origin: self.origin,
+            transport,
+            clock: self.clock.unwrap_or_else(|| Arc::new(TokioClock::new())),
+            credentials: self.credentials,
+            reader: self.reader,
+            timeout: self.timeout,
+            timeouts: self.timeouts,
+            idle: self.idle,
+            max_body: self.max_body,
+        })))
+    }
+}
+
+/// A successful reply: the value, and what it came with. It derefs to the value.
+#[derive(Clone, Debug)]
+pub struct Reply<T> {
+    /// The decoded value.
+    pub value: T,
+    status: StatusCode,
+    headers: HeaderMap,
+    raw: Bytes,
+}
+
+impl<T> Reply<T> {
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+    /// The answer's headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+    /// The body's bytes as they came: members that the types do not know are here. Empty for a stream.
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+    /// The value alone.
+    pub fn into_value(self) -> T {
+        self.value
+    }
+    /// The same reply with another value.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Reply<U> {
+        Reply { value: f(self.value), status: self.status, headers: self.headers, raw: self.raw }
+    }
+}
+
+impl<T> Deref for Reply<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+fn decode<T: DeserializeOwned>(reply: Reply<Bytes>) -> Result<Reply<T>, Error> {
+    match serde_json::from_slice(&reply.raw) {
+        Ok(value) => Ok(reply.map(|_| value)),
+        Err(first) => {
+            // Only a failure pays for finding out where it was.
+            let mut json = serde_json::Deserializer::from_slice(&reply.raw);
+            let what = match serde_path_to_error::deserialize::<_, T>(&mut json) {
+                Err(e) if e.path().iter().next().is_some() => format!("at {}: {}", e.path(), e.inner()),
+                _ => first.to_string(),
+            };
+            Err(undecodable(&reply, what).with_source(first))
+        }
+    }
+}
+
+/// A 2xx answer that is not what the operation gives. The server may well have acted.
+fn undecodable(reply: &Reply<Bytes>, what: String) -> Error {
+    Error::new(ErrorKind::Decode, Delivery::Unknown, what).with_answer(reply.status, reply.headers.clone(), &reply.raw)
+}
+
+/// Scheme, host and port of a base URL that has nothing else.
+fn origin(base_url: &str) -> Result<String, Error> {
+    let shown = match base_url.rsplit_once('@') {
+        Some((_, host)) => format!("…@{host}"),
+        None => base_url.to_owned(),
+    };
+    let bad = |why: &str| Error::config(format!("the base URL {shown:?} {why}"));
+    if base_url.bytes().any(|b| b.is_ascii_whitespace() || b.is_ascii_control()) {
+        return Err(bad("has a blank or a line break in it"));
+    }
+    if base_url.contains('#') {
+        return Err(bad("has a fragment; leave it out"));
+    }
+    let uri: Uri = base_url.parse().map_err(|_| bad("is not a URL such as https://api.example.com"))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(bad("does not begin with http:// or https://"));
+    }
+    let authority = uri.authority().filter(|a| !a.host().is_empty()).ok_or_else(|| bad("has no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(bad("has a user name or password in it; credentials are set apart from it"));
+    }
+    if uri.query().is_some() {
+        return Err(bad("has a query; leave it out"));
+    }
+    if !matches!(uri.path(), "" | "/") {
+        return Err(bad("has a path; leave it out"));
+    }
+    let scheme = uri.scheme_str().unwrap_or("https");
+    Ok(format!("{scheme}://{authority}"))
+}

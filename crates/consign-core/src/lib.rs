@@ -1,1 +1,43 @@
 //! The job engine of consign: submit, wait, watch, cancel and download, without any provider in it.
+//!
+//! A provider is an implementation of [`Provider`]; its users see [`Jobs`] and [`Job`]. Waiting is a
+//! pure state machine over what each look at a job showed, driven by one task for one job or for
+//! thousands. Time, chance and transport come from the provider's HTTP client, so everything here
+//! runs in virtual time against a simulator.
+//!
+//! Rules that hold everywhere:
+//! - a submission whose fate is unknown is never repeated; [`Error::delivery`] says so;
+//! - an error that belongs to a job carries its [`Ticket`];
+//! - a failed job is not a failed wait: [`Finished`] tells how it ended, `Err` means the wait broke;
+//! - dropping a future sends nothing more and leaves nothing behind.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod caps;
+mod download;
+mod error;
+mod file_name;
+mod job;
+mod jobs;
+mod policy;
+mod provider;
+mod query;
+mod state;
+mod submit;
+mod ticket;
+mod track;
+mod watch;
+
+pub use caps::{Batch, Cancel, Caps, Outputs, Priced, Query, Taint};
+pub use consign_http::{BoxFuture, CallOptions, Clock, Delivery, ErrorKind, Retry, Violation, Violations};
+pub use download::{Artifact, ContentCheck, Locate, Location};
+pub use error::{Error, Result};
+pub use job::{CancelCall, Job, TaintCall, WaitCall};
+pub use jobs::{Jobs, JobsBuilder};
+pub use policy::{Pace, RetryPolicy, WaitPolicy};
+pub use provider::{Cx, FromEnv, Look, Page, Price, Provider, Submitted, TaintReason};
+pub use query::{Found, Pages};
+pub use state::{Failure, Finished, Item, Outcome, Reason, Snapshot, State};
+pub use submit::{SubmitAll, SubmitCall, SubmittedSpec};
+pub use ticket::{BadTicket, Ticket};
+pub use watch::{Event, Mode, Watch, WatchAll};

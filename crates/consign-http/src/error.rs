@@ -48,6 +48,8 @@ pub enum ErrorKind {
     Deadline,
     /// The job could not be read, or gave no sign of life, for too many looks; it may go on.
     Unreadable,
+    /// The job ended, but not with success; the job's outcome says how.
+    JobFailed,
     /// The price is above the caller's cap. Nothing was submitted.
     OverBudget,
     /// A local file or folder could not be written or read.
@@ -430,6 +432,7 @@ impl ErrorKind {
             Self::Unsupported => "unsupported",
             Self::Deadline => "deadline reached",
             Self::Unreadable => "job unreadable",
+            Self::JobFailed => "job failed",
             Self::OverBudget => "over budget",
             Self::Io => "file error",
         }

@@ -1,0 +1,171 @@
+//! The trait that a provider implements, and what passes through it.
+use std::fmt::Debug;
+use std::time::Duration;
+
+use consign_http::{BoxFuture, CallOptions, Violations};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Caps, Error, Job, Result, Snapshot, Ticket};
+
+/// One job API behind the facade. It translates; waiting, retrying and downloading are the engine's.
+///
+/// Every optional operation has a default that reports
+/// [`Unsupported`](consign_http::ErrorKind::Unsupported) before any request. A provider that
+/// overrides one also implements its marker trait and says so in [`Provider::CAPS`].
+pub trait Provider: Send + Sync + Sized + 'static {
+    /// The name, as it stands in tickets: `civitai`.
+    const NAME: &'static str;
+    /// What it can do.
+    const CAPS: Caps;
+    /// What is handed over to be run.
+    type Spec: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + Unpin + 'static;
+    /// The provider's own record of a job, as its low-level crate decodes it.
+    type Raw: Debug + Send + Sync + 'static;
+    /// What a finished job has to fetch.
+    type Output: Send + 'static;
+    /// A question for jobs by properties; `()` without [`Query`](crate::Query).
+    type Query: Clone + Debug + Send + Sync + Unpin + 'static;
+
+    /// The low-level HTTP client: its clock and its transport are the engine's too.
+    fn http(&self) -> &consign_http::Client;
+    /// Everything that is wrong with a spec, before anything is sent.
+    fn validate(spec: &Self::Spec) -> Violations;
+    /// How many items a spec becomes. Default: 1.
+    fn weight(spec: &Self::Spec) -> usize {
+        let _ = spec;
+        1
+    }
+    /// Sends one submission of one or more specs, exactly once. The engine decides on repeats.
+    fn submit<'a>(&'a self, specs: &'a [Self::Spec], cx: &'a Cx) -> BoxFuture<'a, Result<Submitted<Self>>>;
+    /// Reads a job once.
+    fn look<'a>(&'a self, ticket: &'a Ticket, look: Look, cx: &'a Cx) -> BoxFuture<'a, Result<Snapshot<Self>>>;
+
+    /// The price of specs, without submitting them.
+    fn price<'a>(&'a self, specs: &'a [Self::Spec], cx: &'a Cx) -> BoxFuture<'a, Result<Price>> {
+        let _ = (specs, cx);
+        unsupported::<Self, _>("tell a price")
+    }
+    /// Cancels a job, or one of its items. `force`: also what a worker is already on.
+    fn cancel<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        item: Option<&'a str>,
+        force: bool,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<()>> {
+        let _ = (ticket, item, force, cx);
+        unsupported::<Self, _>("cancel a job")
+    }
+    /// Marks a job, or one of its items, as bad.
+    fn taint<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        item: Option<&'a str>,
+        reason: &'a TaintReason,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<()>> {
+        let _ = (ticket, item, reason, cx);
+        unsupported::<Self, _>("taint a job")
+    }
+    /// One page of the jobs that match.
+    fn query<'a>(
+        &'a self,
+        query: &'a Self::Query,
+        cursor: Option<&'a str>,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Page<Self>>> {
+        let _ = (query, cursor, cx);
+        unsupported::<Self, _>("query jobs")
+    }
+    /// What a look shows there is to fetch.
+    fn outputs(job: &Job<Self>, snapshot: &Snapshot<Self>) -> Self::Output;
+}
+
+fn unsupported<'a, P: Provider, T: Send + 'a>(operation: &str) -> BoxFuture<'a, Result<T>> {
+    Box::pin(std::future::ready(Err(Error::unsupported(P::NAME, operation))))
+}
+
+/// A provider that can be set up from the environment alone.
+pub trait FromEnv: Provider {
+    /// The provider as the environment describes it.
+    ///
+    /// # Errors
+    /// [`Config`](consign_http::ErrorKind::Config) naming the variable that is missing or malformed.
+    fn from_env() -> Result<Self>;
+}
+
+/// What the engine hands to a provider with each call.
+#[derive(Clone, Debug, Default)]
+pub struct Cx {
+    call: CallOptions,
+}
+
+impl Cx {
+    /// A context with these options.
+    pub fn new(call: CallOptions) -> Self {
+        Self { call }
+    }
+    /// Time limit and extra headers of the call.
+    pub fn call(&self) -> CallOptions {
+        self.call.clone()
+    }
+    /// The same with another time limit.
+    #[must_use]
+    pub(crate) fn with_timeout(&self, limit: Duration) -> Self {
+        Self { call: self.call.clone().timeout(limit) }
+    }
+}
+
+/// How to look at a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Answer at once.
+    Now,
+    /// Let the server hold the answer until the job ends, at most this long.
+    Hold(Duration),
+}
+
+/// What a submission made.
+pub struct Submitted<P: Provider> {
+    /// The ticket.
+    pub ticket: Ticket,
+    /// What the submission's answer already showed.
+    pub snapshot: Option<Snapshot<P>>,
+}
+
+/// A page of a query.
+pub struct Page<P: Provider> {
+    /// The jobs found, each with what the page showed of it.
+    pub jobs: Vec<(Ticket, Snapshot<P>)>,
+    /// Where the next page begins; `None` on the last one.
+    pub next: Option<String>,
+}
+
+/// The price of a submission that was not made.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Price {
+    /// All items together.
+    pub total: f64,
+    /// Each item, in order.
+    pub items: Vec<f64>,
+    /// The provider's unit, such as `Buzz`.
+    pub unit: &'static str,
+}
+
+impl Price {
+    /// A price from its items.
+    pub fn new(items: Vec<f64>, unit: &'static str) -> Self {
+        Self { total: items.iter().sum(), items, unit }
+    }
+}
+
+/// Why something is marked as bad.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaintReason {
+    /// In words.
+    pub reason: Option<String>,
+    /// Free data.
+    pub context: serde_json::Map<String, serde_json::Value>,
+}

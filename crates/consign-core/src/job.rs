@@ -72,9 +72,12 @@ impl<P: Provider> Job<P> {
     pub fn wait(&self) -> WaitCall<P> {
         WaitCall { job: self.clone(), policy: self.shared().wait, deadline: None }
     }
-    /// Follows the job to its end, as a stream of events. Settings of the wait: [`WaitCall::watch`].
+    /// Follows the job to its end, as a stream of events, with each item's progress on the way.
+    ///
+    /// It polls, because a look that the server holds shows nothing until the end. To see the end as
+    /// soon as it comes, and not the way there, use `job.wait().watch()`; settings: [`WaitCall`].
     pub fn watch(&self) -> Watch<P> {
-        self.wait().watch()
+        self.wait().poll_only().watch()
     }
 }
 

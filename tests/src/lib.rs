@@ -1,1 +1,12 @@
-//! What the test targets of this package share.
+//! What the test targets of this package share; and the code of the documents, compiled.
+#![allow(missing_docs, reason = "shared by tests and benches only")]
+
+pub mod plain;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-other-clients.md")]
+mod from_other_clients {}

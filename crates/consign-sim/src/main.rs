@@ -1,0 +1,120 @@
+//! The simulator as a program: serves each provider's wire on a loopback port until it is stopped.
+#![forbid(unsafe_code)]
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use consign_sim::Civitai;
+use consign_sim::civitai::Shape;
+
+const HELP: &str = "\
+Simulator of job API wires.
+
+Usage: consign-sim [--listen ADDRESS] [--speed N] [--seed N] [--workers N] [--shape SHAPE]
+
+  --listen ADDRESS  loopback address and port [default: 127.0.0.1:0, any free port]
+  --speed N         simulated seconds in a second, above 0 [default: 1]
+  --seed N          number from which everything random follows [default: 0]
+  --workers N       workers that carry jobs out [default: 16]
+  --shape SHAPE     generation of answers: current, older, documented [default: current]
+  --help            this text
+
+Prints one line a provider when it is ready, `civitai http://127.0.0.1:PORT`, and runs until Ctrl-C.
+Any token is accepted. A job's own properties can say what becomes of it:
+  \"properties\": {\"sim\": {\"outcome\": \"Failed\", \"seconds\": 3, \"message\": \"out of memory\"}}
+";
+
+struct Arguments {
+    listen: String,
+    speed: f64,
+    seed: u64,
+    workers: usize,
+    shape: Shape,
+}
+
+/// Reads the arguments. None: help is asked for.
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Arguments>, String> {
+    let mut all =
+        Arguments { listen: "127.0.0.1:0".to_owned(), speed: 1.0, seed: 0, workers: 16, shape: Shape::default() };
+    while let Some(argument) = arguments.next() {
+        let (name, inline) = match argument.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (argument, None),
+        };
+        if name == "--help" || name == "-h" {
+            return Ok(None);
+        }
+        if !["--listen", "--speed", "--seed", "--workers", "--shape"].contains(&name.as_str()) {
+            return Err(format!("unknown argument {name}"));
+        }
+        let value = inline.or_else(|| arguments.next()).ok_or_else(|| format!("{name} needs a value"))?;
+        let wrong = |what: &str| format!("{name} needs {what}, not {value:?}");
+        match name.as_str() {
+            "--listen" => all.listen.clone_from(&value),
+            "--speed" => {
+                let speed = value.parse().ok().filter(|speed: &f64| speed.is_finite() && *speed > 0.0);
+                all.speed = speed.ok_or_else(|| wrong("a number above 0"))?;
+            }
+            "--seed" => all.seed = value.parse().map_err(|_| wrong("a whole number from 0"))?,
+            "--workers" => all.workers = value.parse().map_err(|_| wrong("a whole number from 0"))?,
+            _ => {
+                all.shape = match value.as_str() {
+                    "current" => Shape::default(),
+                    "older" => Shape::older(),
+                    "documented" => Shape::documented(),
+                    _ => return Err(wrong("current, older or documented")),
+                }
+            }
+        }
+    }
+    Ok(Some(all))
+}
+
+fn main() -> ExitCode {
+    let outcome = match parse(std::env::args().skip(1)) {
+        Ok(None) => write!(std::io::stdout(), "{HELP}").map_err(|e| e.to_string()),
+        Ok(Some(arguments)) => run(arguments),
+        Err(message) => Err(message),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            // There is nowhere else to complain.
+            let _ = writeln!(std::io::stderr(), "consign-sim: {message}\nTry consign-sim --help.");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(arguments: Arguments) -> Result<(), String> {
+    let sim = Civitai::builder()
+        .seed(arguments.seed)
+        .speed(arguments.speed)
+        .workers(arguments.workers)
+        .shape(arguments.shape)
+        .start(SystemTime::now())
+        .ledger_limit(1000)
+        .build();
+    let server =
+        sim.serve(arguments.listen.as_str()).await.map_err(|e| format!("--listen {}: {e}", arguments.listen))?;
+    let mut out = std::io::stdout();
+    writeln!(out, "civitai {}", server.url()).and_then(|()| out.flush()).map_err(|e| e.to_string())?;
+    stopped().await.map_err(|e| e.to_string())
+}
+
+/// Ends at Ctrl-C, and at SIGTERM where there is such a thing.
+async fn stopped() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut term = signal(SignalKind::terminate())?;
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed,
+            _ = term.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

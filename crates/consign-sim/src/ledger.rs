@@ -80,8 +80,13 @@ impl Ledger {
     }
 
     /// How many requests there were in all, refused ones and blobs too.
-    pub fn total(&self) -> u64 {
+    pub fn len(&self) -> u64 {
         self.with(|l| l.counts.values().sum())
+    }
+
+    /// Whether there was no request at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// How many submissions were accepted, that is, made jobs; also those whose reply was lost.
@@ -167,7 +172,7 @@ mod tests {
         let last = ledger.open(Duration::ZERO, BLOB, &request("Bearer secret"));
         ledger.made(last, &["j1".to_owned()]);
         ledger.made(0, &["forgotten".to_owned()]);
-        assert_eq!((ledger.count("one"), ledger.total(), ledger.submissions(), ledger.leaks()), (3, 4, 2, 1));
+        assert_eq!((ledger.count("one"), ledger.len(), ledger.submissions(), ledger.leaks()), (3, 4, 2, 1));
         let entries = ledger.entries();
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[1].made, ["j1"]);

@@ -29,7 +29,7 @@ mod ledger;
 mod serve;
 
 pub use chance::Durations;
-pub use civitai::Civitai;
+pub use civitai::{Civitai, Plan};
 pub use faults::{Fault, Faults, RetryAfter, Rule};
 pub use front::Broken;
 pub use ledger::{Entry, Ledger};

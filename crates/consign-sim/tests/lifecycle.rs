@@ -28,6 +28,6 @@ async fn a_picture_is_submitted_waited_for_and_fetched() {
     let blob = fetch(&sim, url, &[]).await;
     assert_eq!(blob.status, 200);
     assert_eq!(size(&blob.body), (512, 256));
-    assert_eq!((sim.ledger().submissions(), sim.ledger().leaks(), sim.ledger().total()), (1, 0, 3));
+    assert_eq!((sim.ledger().submissions(), sim.ledger().leaks(), sim.ledger().len()), (1, 0, 3));
     assert!(sim.elapsed() < Duration::from_secs(100));
 }

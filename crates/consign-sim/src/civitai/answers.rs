@@ -220,8 +220,8 @@ fn service_providers(world: &World, number: usize, now: Duration) -> Value {
         "estimatedStartDate": world.clock.text(now + start),
     });
     let mut places = Map::new();
-    for provider in &world.settings.workers {
-        if !places.contains_key(provider) && world.allows(number, provider) {
+    for provider in &world.providers {
+        if world.allows(number, provider) {
             places.insert(provider.clone(), json!({"support": "Available", "queuePosition": position}));
         }
     }

@@ -56,6 +56,8 @@ pub(crate) struct World {
     pub(super) bodies: HashMap<u64, usize>,
     pub(crate) queue: super::queue::Queue,
     free: BTreeSet<usize>,
+    /// The different providers of the workers.
+    pub(crate) providers: Vec<String>,
     agenda: BinaryHeap<Reverse<Planned>>,
     planned: u64,
     waiters: HashMap<u64, Waiter>,
@@ -75,8 +77,11 @@ impl fmt::Debug for World {
 
 impl World {
     pub(crate) fn new(settings: Settings, clock: Clock, script: Option<Script>) -> Self {
+        let mut providers = settings.workers.clone();
+        providers.dedup();
         Self {
             free: (0..settings.workers.len()).collect(),
+            providers,
             spent: vec![0.0; settings.accounts.len()],
             settings,
             clock,
@@ -163,7 +168,7 @@ impl World {
     }
 
     fn enqueue(&mut self, job: usize, at: Duration) {
-        if !self.settings.workers.iter().any(|provider| self.allows(job, provider)) {
+        if !self.providers.iter().any(|provider| self.allows(job, provider)) {
             self.jobs[job].state = State::Unserved;
             return;
         }

@@ -23,6 +23,11 @@ impl Answer {
         self.json()
     }
 
+    /// Asserts a success without a body.
+    pub(crate) fn ok_empty(&self) {
+        assert_eq!((self.status, self.body.len()), (200, 0), "{self:?}");
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }

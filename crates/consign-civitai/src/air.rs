@@ -8,9 +8,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 const CIVITAI: &str = "civitai";
 /// Words that are types. As a source they mean that a part was left out.
 const TYPES: [&str; 21] = [
-    "checkpoint", "lora", "lycoris", "vae", "embedding", "hypernet", "model", "controlnet", "upscaler", "dora",
-    "motion", "ag", "text_encoders", "unet", "diffusionmodel", "clip", "clipvision", "visionlanguage", "image",
-    "repository", "other",
+    "checkpoint",
+    "lora",
+    "lycoris",
+    "vae",
+    "embedding",
+    "hypernet",
+    "model",
+    "controlnet",
+    "upscaler",
+    "dora",
+    "motion",
+    "ag",
+    "text_encoders",
+    "unet",
+    "diffusionmodel",
+    "clip",
+    "clipvision",
+    "visionlanguage",
+    "image",
+    "repository",
+    "other",
 ];
 const STRICT_ECOSYSTEMS: [&str; 5] = ["sd1", "sd2", "sdxl", "flux1", "pony"];
 const STRICT_TYPES: [&str; 6] = ["checkpoint", "lora", "lycoris", "vae", "embedding", "hypernet"];

@@ -60,7 +60,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_an_address_or_a_token_is_refused_before_anything_is_sent() {
-        for base_url in ["", "orchestration.civitai.com", "ftp://a", "https://a/v1", "https://u:secret@a", "https://a?b"] {
+        for base_url in
+            ["", "orchestration.civitai.com", "ftp://a", "https://a/v1", "https://u:secret@a", "https://a?b"]
+        {
             let error = Client::builder(base_url).map(|_| ()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{base_url}");
             assert!(!error.to_string().contains("secret"));

@@ -99,15 +99,21 @@ mod tests {
     use std::time::SystemTime;
 
     fn read(status: u16, body: &str) -> ErrorDetail {
-        let failure =
-            Failure { status: StatusCode::from_u16(status).unwrap(), headers: &HeaderMap::new(), body: body.as_bytes() };
+        let failure = Failure {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: &HeaderMap::new(),
+            body: body.as_bytes(),
+        };
         read_error(&failure)
     }
 
     #[test]
     fn the_message_is_the_first_of_the_known_places() {
         let cases = [
-            (r#"{"title":"T","message":"M","error":"E","detail":"D","errors":{"a":["x","y"],"b":["z"]}}"#, "a: x y; b: z"),
+            (
+                r#"{"title":"T","message":"M","error":"E","detail":"D","errors":{"a":["x","y"],"b":["z"]}}"#,
+                "a: x y; b: z",
+            ),
             (r#"{"title":"T","message":"M","error":"E","detail":"D","errors":{}}"#, "D"),
             (r#"{"title":"T","message":"M","error":"E","detail":null}"#, "E"),
             (r#"{"title":"T","message":"M","error":""}"#, "M"),
@@ -123,7 +129,9 @@ mod tests {
 
     #[test]
     fn what_has_no_words_of_its_own_leaves_the_message_to_the_body() {
-        for body in ["", "   ", "null", "[]", "{}", "12", "{\"title\":\"", "upstream request timeout", "<html>503</html>"] {
+        for body in
+            ["", "   ", "null", "[]", "{}", "12", "{\"title\":\"", "upstream request timeout", "<html>503</html>"]
+        {
             let detail = read(503, body);
             assert_eq!((detail.message, detail.fields.len(), detail.kind), (None, 0, None), "{body}");
         }

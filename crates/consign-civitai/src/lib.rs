@@ -51,3 +51,7 @@ pub use consign_http::{CallOptions, ClientBuilder, DateTime, Delivery, Error, Er
 pub use error::read_error;
 pub use generated::v1::*;
 pub use time_span::{TimeSpan, TimeSpanError};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

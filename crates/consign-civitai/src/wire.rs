@@ -114,7 +114,12 @@ impl Blob {
     pub fn is_available(&self) -> bool {
         self.available == Some(true)
     }
-    fn write_member<M: SerializeMap>(&self, map: &mut M, at: usize, value: &Option<impl Serialize>) -> Result<(), M::Error> {
+    fn write_member<M: SerializeMap>(
+        &self,
+        map: &mut M,
+        at: usize,
+        value: &Option<impl Serialize>,
+    ) -> Result<(), M::Error> {
         if value.is_some() || self.nulls & (1 << at) != 0 { map.serialize_entry(MEMBERS[at], value) } else { Ok(()) }
     }
 }

@@ -105,7 +105,15 @@ fn every_text_of_the_providers_table_is_read_as_the_table_says() {
             continue;
         };
         let air = read.unwrap_or_else(|error| panic!("case {n}: {text:?}: {error}"));
-        let found = [air.ecosystem(), air.kind(), Some(air.source()), Some(air.id()), air.version(), air.file_id(), air.format()];
+        let found = [
+            air.ecosystem(),
+            air.kind(),
+            Some(air.source()),
+            Some(air.id()),
+            air.version(),
+            air.file_id(),
+            air.format(),
+        ];
         assert_eq!(found.map(|part| part.unwrap_or("-")), parts, "case {n}: {text}");
         // The canonical form is a fixed point.
         assert_eq!(Air::parse(&air.to_string()).as_ref(), Ok(&air), "case {n}: {air}");
@@ -124,7 +132,9 @@ fn canonical_forms_are_those_of_the_table() {
     assert_eq!(canonical(TABLE[11].text), "urn:air:sdxl:lora:civitai:1@1");
     assert_eq!(canonical(TABLE[14].text), "urn:air:sdxl:lora:civitai:7@1");
     assert_eq!(canonical("civitai:58390@62833"), "urn:air:civitai:58390@62833");
-    for case in TABLE.iter().filter(|case| case.parts.is_some()).skip(15).filter(|case| case.text.starts_with("urn:air:")) {
+    for case in
+        TABLE.iter().filter(|case| case.parts.is_some()).skip(15).filter(|case| case.text.starts_with("urn:air:"))
+    {
         assert_eq!(canonical(case.text), case.text);
     }
 }

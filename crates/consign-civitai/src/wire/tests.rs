@@ -63,8 +63,10 @@ fn blobs_are_typed_in_both_forms_and_only_they_are() {
         assert!(matches!(read(other), JobResult::Other(_)), "{other}");
         assert!(read(other).blobs().is_empty());
     }
-    assert_eq!(through::<JobResult>(r#"{"available":{"a":[1]},"blobKey":7,"blobUrl":null,"x":1}"#),
-        json!({"available": {"a": [1]}, "blobKey": 7, "blobUrl": null, "x": 1}));
+    assert_eq!(
+        through::<JobResult>(r#"{"available":{"a":[1]},"blobKey":7,"blobUrl":null,"x":1}"#),
+        json!({"available": {"a": [1]}, "blobKey": 7, "blobUrl": null, "x": 1})
+    );
 }
 
 #[test]
@@ -107,7 +109,8 @@ fn a_submission_is_one_template_or_a_list() {
     assert_eq!(serde_json::to_value(&read).unwrap(), list);
     let other = json!({"$type": "notKnownYet", "jobs": [1, null]});
     assert_eq!(through::<SubmitBody>(&other.to_string()), other);
-    for bad in [json!({}), json!([]), json!({"jobs": 3}), json!({"$type": "textToImage", "params": {"width": "wide"}})] {
+    for bad in [json!({}), json!([]), json!({"jobs": 3}), json!({"$type": "textToImage", "params": {"width": "wide"}})]
+    {
         assert!(serde_json::from_value::<SubmitBody>(bad.clone()).is_err(), "{bad}");
     }
 }

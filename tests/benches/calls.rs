@@ -81,7 +81,7 @@ fn run(way: &str, url: &str, calls: usize) -> (Duration, u64) {
             measure(&|| drop(black_box(runtime.block_on(call()))))
         }
         "low-level" => {
-            let http = consign_civitai::builder(url).expect("a url").token(Token::new("secret").expect("a token"));
+            let http = consign_civitai::Client::builder(url).expect("a url").token(Token::new("secret").expect("a token"));
             let client = consign_civitai::Client::from_http(http.build().expect("a client"));
             let call = || client.v1_consumer_jobs_get(TOKEN, V1ConsumerJobsGetOptions::default());
             measure(&|| drop(black_box(runtime.block_on(call()).expect("a reply"))))

@@ -1,0 +1,56 @@
+//! Many jobs watched to their ends on the simulator, in virtual time: for a test and for a bench.
+use std::collections::HashMap;
+use std::time::Duration;
+
+use consign::civitai::{Civitai, TextToImage};
+use consign::{Event, Jobs, Job, WaitPolicy};
+use consign_sim::{Civitai as Sim, Durations};
+
+use crate::in_process;
+
+/// What a run over many jobs showed.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// How many jobs ended, each counted once.
+    pub ends: usize,
+    /// How many requests the watch made.
+    pub requests: u64,
+    /// How late the ends were seen, all together.
+    pub late: Duration,
+}
+
+/// A simulator with room for `jobs` at once, of lognormal durations around `median`.
+pub fn sim(jobs: usize, median: Duration, sigma: f64) -> Sim {
+    let durations = Durations::LogNormal { median, sigma };
+    Sim::builder().seed(11).workers(jobs).queue(0, 0).durations(durations).ledger_limit(0).build()
+}
+
+/// Submits `count` jobs of one item each.
+pub async fn submit(jobs: &Jobs<Civitai>, count: usize) -> Vec<Job<Civitai>> {
+    let mut out = Vec::with_capacity(count);
+    for n in 0..count {
+        let spec = TextToImage::new("urn:air:sdxl:checkpoint:civitai:101055@128078", format!("cat {n}")).size(64, 64);
+        out.push(jobs.submit(&spec).await.expect("a job"));
+    }
+    out
+}
+
+/// Watches `jobs` to their ends.
+pub async fn watch(sim: &Sim, jobs: &Jobs<Civitai>, all: Vec<Job<Civitai>>, policy: WaitPolicy) -> Seen {
+    let before = sim.ledger().len();
+    let mut seen = Seen::default();
+    let mut ended_at = HashMap::new();
+    let mut watch = jobs.watch_all_with(all, policy);
+    while let Some((index, event)) = watch.next().await {
+        if let Event::Ended(finished) = event.expect("no watch breaks") {
+            let id = finished.items()[0].id.clone().expect("an id").to_string();
+            assert!(ended_at.insert(index, (id, sim.elapsed())).is_none(), "job {index} ended twice");
+        }
+    }
+    seen.requests = sim.ledger().len() - before;
+    seen.ends = ended_at.len();
+    let truth: HashMap<String, Duration> =
+        sim.jobs().into_iter().filter_map(|job| Some((job.id, job.events.last()?.0))).collect();
+    seen.late = ended_at.values().map(|(id, at)| at.saturating_sub(truth[id])).sum();
+    seen
+}

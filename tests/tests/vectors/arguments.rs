@@ -1,0 +1,60 @@
+//! From a recorded request to the typed arguments of a method.
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde::de::DeserializeOwned;
+
+use crate::line::Body;
+
+/// What is left of a request to be made into arguments. Taking all of it is checked by [`Arguments::finish`].
+pub struct Arguments {
+    /// Path values in template order, decoded.
+    pub path: Vec<String>,
+    pub query: Vec<(String, String)>,
+    pub body: Body,
+}
+
+impl Arguments {
+    /// All values of a repeated key.
+    pub fn list(&mut self, name: &str) -> Vec<String> {
+        let (ours, others) = std::mem::take(&mut self.query).into_iter().partition(|(found, _)| found == name);
+        self.query = others;
+        let ours: Vec<(String, String)> = ours;
+        ours.into_iter().map(|(_, value)| value).collect()
+    }
+    /// The value of a key that stands once, read as the argument's type. Empty text stays empty.
+    pub fn one<T: FromStr<Err: Display>>(&mut self, name: &str) -> Result<Option<T>, String> {
+        let mut values = self.list(name);
+        match (values.pop(), values.len()) {
+            (None, _) => Ok(None),
+            (Some(text), 0) => text.parse().map(Some).map_err(|error| format!("query {name}={text:?}: {error}")),
+            (Some(_), more) => Err(format!("query {name} stands {} times", more + 1)),
+        }
+    }
+    pub fn required(&mut self, name: &str) -> Result<String, String> {
+        self.one(name)?.ok_or_else(|| format!("query {name} is missing, which the method requires"))
+    }
+    /// A boolean, in any case.
+    pub fn flag(&mut self, name: &str) -> Result<Option<bool>, String> {
+        let text: Option<String> = self.one(name)?;
+        let read = |text: String| text.to_lowercase().parse().map_err(|error| format!("query {name}={text:?}: {error}"));
+        text.map(read).transpose()
+    }
+    /// The JSON body, through the argument type's own `Deserialize`.
+    pub fn json<T: DeserializeOwned>(&mut self) -> Result<Option<T>, String> {
+        match std::mem::replace(&mut self.body, Body::None) {
+            Body::None => Ok(None),
+            Body::Json(text) => serde_json::from_str(&text).map(Some).map_err(|error| format!("body: {error}")),
+            Body::Bytes(_) => Err("the method takes JSON, the body is bytes".to_owned()),
+        }
+    }
+    /// # Errors
+    /// If a query key or the body has no place among the method's arguments.
+    pub fn finish(&self) -> Result<(), String> {
+        match (self.query.first(), &self.body) {
+            (Some((name, _)), _) => Err(format!("query {name}: the method has no such parameter")),
+            (None, Body::None) => Ok(()),
+            (None, _) => Err("the method takes no body".to_owned()),
+        }
+    }
+}

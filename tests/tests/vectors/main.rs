@@ -1,0 +1,41 @@
+//! The vector runner: recorded requests are sent again, recorded answers decoded, through the low-level clients.
+//!
+//! It reads the folder named by `CONSIGN_VECTORS`, else `tests/vectors`, and writes one JSON line for each vector to
+//! the file named by `CONSIGN_VECTORS_REPORT`. A relative name counts from the workspace's root. Each provider has one
+//! module here, which knows how its methods are called.
+mod arguments;
+mod broken;
+mod civitai;
+mod compare;
+mod line;
+mod report;
+mod run;
+mod server;
+mod spec;
+
+use std::path::{Path, PathBuf};
+
+use civitai::Civitai;
+
+#[test]
+fn civitai_requests() {
+    report::conclude(&run::requests::<Civitai>(&folder()));
+}
+
+#[test]
+fn civitai_responses() {
+    report::conclude(&run::responses::<Civitai>(&folder()));
+}
+
+/// Where the vectors are.
+fn folder() -> PathBuf {
+    match std::env::var_os("CONSIGN_VECTORS") {
+        Some(name) => root().join(name),
+        None => root().join("tests/vectors"),
+    }
+}
+
+/// The workspace's root.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is in a workspace")
+}

@@ -1,14 +1,17 @@
 //! Credentials: a token that never shows itself, and a source that can renew it.
 use std::fmt;
+use std::sync::Arc;
 
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{BoxFuture, Error};
 
-/// A bearer token. Its text appears in no `Debug` output, error or log.
+/// A bearer token. Its text appears in no `Debug` output, error or log. Clones are cheap.
 #[derive(Clone)]
-pub struct Token {
+pub struct Token(Arc<Inner>);
+
+struct Inner {
     secret: SecretString,
     header: HeaderValue,
 }
@@ -35,13 +38,13 @@ impl Token {
         let mut header = HeaderValue::from_str(&format!("Bearer {text}"))
             .map_err(|_| Error::config("the token cannot stand in a header"))?;
         header.set_sensitive(true);
-        Ok(Self { secret: text.into(), header })
+        Ok(Self(Arc::new(Inner { secret: text.into(), header })))
     }
     pub(crate) fn header(&self) -> HeaderValue {
-        self.header.clone()
+        self.0.header.clone()
     }
     pub(crate) fn expose(&self) -> &str {
-        self.secret.expose_secret()
+        self.0.secret.expose_secret()
     }
 }
 
@@ -64,7 +67,7 @@ pub trait Credentials: fmt::Debug + Send + Sync + 'static {
     /// The token for the next request. Called for each one, so keep it cheap.
     ///
     /// # Errors
-    /// Whatever keeps the token from being had; the request is then not sent.
+    /// Whatever keeps the token from being had; the request is then not sent, and the error says so.
     fn token(&self) -> BoxFuture<'_, Result<Token, Error>>;
     /// Called once when the server answered 401 to `refused`: a newer token, or `None` if there is
     /// none. With a newer one the request is sent again, once.

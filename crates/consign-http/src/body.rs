@@ -88,7 +88,8 @@ type Inner = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
 /// Bytes that arrive in chunks. It ends after the first error.
 pub struct ByteStream {
-    inner: Inner,
+    /// `None` when it is over; the connection below is then let go.
+    inner: Option<Inner>,
     idle: Option<Idle>,
 }
 
@@ -101,7 +102,7 @@ struct Idle {
 impl ByteStream {
     /// A stream from any other.
     pub fn new(stream: impl Stream<Item = Result<Bytes, Error>> + Send + 'static) -> Self {
-        Self { inner: Box::pin(stream), idle: None }
+        Self { inner: Some(Box::pin(stream)), idle: None }
     }
     /// A stream of one chunk.
     pub fn from_bytes(bytes: Bytes) -> Self {
@@ -132,7 +133,7 @@ impl ByteStream {
         }
         // Most answers are one chunk; only longer ones are copied together.
         let Some(second) = self.next().await.transpose()? else { return Ok(first) };
-        let mut all = BytesMut::with_capacity((first.len() + second.len()) * 2);
+        let mut all = BytesMut::with_capacity((first.len() + second.len()).saturating_mul(2).min(limit));
         all.extend_from_slice(&first);
         let mut next = Some(second);
         while let Some(chunk) = next {
@@ -144,16 +145,14 @@ impl ByteStream {
         }
         Ok(all.freeze())
     }
-    /// At most the first `limit` bytes; an error after the first chunk is not reported.
-    pub(crate) async fn beginning(mut self, limit: usize) -> Bytes {
-        let mut all = BytesMut::new();
+    /// Adds the first bytes to `start`, at most `limit`; an error ends it like the end.
+    pub(crate) async fn beginning(&mut self, limit: usize, start: &mut BytesMut) {
         while let Some(Ok(chunk)) = self.next().await {
-            all.extend_from_slice(&chunk[..chunk.len().min(limit - all.len())]);
-            if all.len() >= limit {
+            start.extend_from_slice(&chunk[..chunk.len().min(limit - start.len())]);
+            if start.len() >= limit {
                 break;
             }
         }
-        all.freeze()
     }
 }
 
@@ -161,18 +160,23 @@ impl Stream for ByteStream {
     type Item = Result<Bytes, Error>;
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        let polled = this.inner.as_mut().poll_next(cx);
-        let Some(idle) = &mut this.idle else { return polled };
-        if polled.is_ready() {
-            idle.sleep = None;
-            return polled;
+        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        if let Poll::Ready(item) = inner.as_mut().poll_next(cx) {
+            if let Some(idle) = &mut this.idle {
+                idle.sleep = None;
+            }
+            if !matches!(item, Some(Ok(_))) {
+                this.inner = None;
+            }
+            return Poll::Ready(item);
         }
+        let Some(idle) = &mut this.idle else { return Poll::Pending };
         let limit = idle.limit;
         let sleep = idle.sleep.get_or_insert_with(|| idle.clock.sleep(limit));
         if sleep.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        *this = Self { inner: Box::pin(Once(None)), idle: None };
+        this.inner = None;
         let what = format!("no byte arrived for {limit:?}");
         Poll::Ready(Some(Err(Error::new(ErrorKind::Timeout, Delivery::Unknown, what))))
     }

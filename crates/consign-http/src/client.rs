@@ -3,14 +3,15 @@ use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use http::{StatusCode, Uri};
 use serde::de::DeserializeOwned;
 
-use crate::error::{is_html, snippet};
+use crate::failure::{is_html, snippet};
 use crate::{
     Body, ByteStream, Clock, Credentials, Delivery, Error, ErrorKind, ErrorReader, Failure, Network, NetworkSettings,
     Request, Retry, Token, TokioClock, Transport, clock,
@@ -18,6 +19,8 @@ use crate::{
 
 /// How much of an unsuccessful body an [`ErrorReader`] gets to see, in bytes.
 const FAILURE_READ: usize = 64 * 1024;
+/// How long an unsuccessful body may take. Its status is known by then and must not be lost to a stall.
+const FAILURE_TIME: Duration = Duration::from_secs(5);
 
 /// Transport, base URL, credential and settings of one service. Clones are cheap and share all of it.
 #[derive(Clone)]
@@ -89,12 +92,12 @@ impl Client {
     /// # Errors
     /// Everything that an [`ErrorKind`] names; [`ErrorKind::Decode`] names the place in the answer.
     pub async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<Reply<T>, Error> {
-        let id = request.operation.id;
+        let operation = request.operation;
         let reply = self.bytes(request).await?;
         if reply.raw.trim_ascii().is_empty() {
-            return Err(undecodable(&reply, "an empty body where a value is needed".to_owned()).for_operation(id));
+            return Err(reply.unusable("an empty body where a value is needed").about(operation));
         }
-        decode(reply).map_err(|e| self.redact(e).for_operation(id))
+        decode(reply).map_err(|e| e.about(operation))
     }
     /// Calls an operation that answers a JSON value, or nothing with one of the statuses in
     /// [`Operation::empty`](crate::Operation::empty).
@@ -108,10 +111,9 @@ impl Client {
             if operation.empty.contains(&reply.status.as_u16()) {
                 return Ok(reply.map(|_| None));
             }
-            let what = "an empty body where a value is needed".to_owned();
-            return Err(undecodable(&reply, what).for_operation(operation.id));
+            return Err(reply.unusable("an empty body where a value is needed").about(operation));
         }
-        decode::<T>(reply).map(|r| r.map(Some)).map_err(|e| self.redact(e).for_operation(operation.id))
+        decode::<T>(reply).map(|r| r.map(Some)).map_err(|e| e.about(operation))
     }
     /// Calls an operation whose success carries no value. A body is ignored, but a web page is not a success.
     ///
@@ -127,23 +129,20 @@ impl Client {
     /// asks for HTML.
     pub async fn bytes(&self, request: Request) -> Result<Reply<Bytes>, Error> {
         let operation = request.operation;
+        let sent = AtomicBool::new(false);
         let limit = self.time_limit(&request);
         let work = async {
-            let (status, headers, body) = self.execute(request).await?;
+            let answer = self.execute(request, &sent).await?;
+            let Reply { value: body, status, headers, raw: _, tokens } = answer;
             let raw = match body.collect(self.0.max_body).await {
                 Ok(raw) => raw,
-                Err(e) => return Err(e.with_answer(status, headers, b"")),
+                Err(e) => return Err(without(&tokens, e.with_answer(status, headers, b""))),
             };
-            let reply = Reply { value: raw.clone(), status, headers, raw };
-            if is_html(&reply.headers, &reply.raw) && !operation.accept.starts_with("text/html") {
-                let page = snippet(&reply.raw).unwrap_or_default();
-                let what = format!("a web page instead of an answer: {page}");
-                return Err(undecodable(&reply, what).with_retry(Retry::Backoff));
-            }
+            let reply = Reply { value: raw.clone(), status, headers, raw, tokens };
+            web_page(&reply, operation.accept)?;
             Ok(reply)
         };
-        let done = self.within(limit, work).await;
-        done.map_err(|e| self.redact(e).for_operation(operation.id))
+        self.within(limit, &sent, work).await.map_err(|e| e.about(operation))
     }
     /// Calls an operation whose answer is a stream. The time limit holds until the answer's head;
     /// then the stream fails when nothing arrives for the idle limit (default 60 s).
@@ -152,34 +151,50 @@ impl Client {
     /// As [`Client::json`]; later errors come out of the stream.
     pub async fn stream(&self, request: Request) -> Result<Reply<ByteStream>, Error> {
         let operation = request.operation;
+        let sent = AtomicBool::new(false);
         let limit = self.time_limit(&request);
-        let done = self.within(limit, self.execute(request)).await;
-        let (status, headers, body) = done.map_err(|e| self.redact(e).for_operation(operation.id))?;
-        let value = body.with_idle_limit(self.0.clock.clone(), self.0.idle);
-        Ok(Reply { value, status, headers, raw: Bytes::new() })
+        let work = async {
+            let reply = self.execute(request, &sent).await?;
+            if operation.accept != "*/*" {
+                web_page(&reply, operation.accept)?;
+            }
+            Ok(reply)
+        };
+        let reply = self.within(limit, &sent, work).await.map_err(|e| e.about(operation))?;
+        Ok(reply.map(|body| body.with_idle_limit(self.0.clock.clone(), self.0.idle)))
     }
 
     fn time_limit(&self, request: &Request) -> Duration {
         let own = || self.0.timeouts.iter().find(|(id, _)| *id == request.operation.id).map(|(_, limit)| *limit);
         request.options.timeout.or_else(own).unwrap_or(self.0.timeout)
     }
-    async fn within<T>(&self, limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let late = || Error::new(ErrorKind::Timeout, Delivery::Unknown, format!("no answer within {limit:?}"));
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        sent: &AtomicBool,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let late = || {
+            let delivery = if sent.load(Ordering::Relaxed) { Delivery::Unknown } else { Delivery::NotSent };
+            Error::new(ErrorKind::Timeout, delivery, format!("no answer within {limit:?}"))
+        };
         clock::timeout(&*self.0.clock, limit, work).await.unwrap_or_else(|| Err(late()))
     }
 
-    /// Sends the request; a 401 is answered once with a newer token, if the source has one.
-    async fn execute(&self, request: Request) -> Result<(StatusCode, HeaderMap, ByteStream), Error> {
+    /// Sends the request; a 401 is answered once with a newer token, if the source has one. `sent` is
+    /// set as soon as anything may have left.
+    async fn execute(&self, request: Request, sent: &AtomicBool) -> Result<Reply<ByteStream>, Error> {
         if let Some(bad) = request.options.bad {
             return Err(Error::config(bad));
         }
         let operation = request.operation;
-        let token = match &self.0.credentials {
-            Some(source) => Some((source, source.token().await?)),
-            None => None,
-        };
         let uri = Uri::try_from(format!("{}{}", self.0.origin, request.target))
             .map_err(|e| Error::config("the address is too long or cannot be used").with_source(e))?;
+        let token = match &self.0.credentials {
+            // Whatever its error says of a request of its own, this one was not sent.
+            Some(source) => Some(source.token().await.map_err(|e| e.with_delivery(Delivery::NotSent))?),
+            None => None,
+        };
         let build = |token: Option<&Token>, body: Body| {
             let mut message = http::Request::new(body);
             *message.method_mut() = operation.method.clone();
@@ -187,8 +202,11 @@ impl Client {
             let headers = message.headers_mut();
             headers.clone_from(&request.headers);
             headers.insert(ACCEPT, HeaderValue::from_static(operation.accept));
+            for name in request.options.headers.keys() {
+                headers.remove(name);
+            }
             for (name, value) in &request.options.headers {
-                headers.insert(name, value.clone());
+                headers.append(name, value.clone());
             }
             if let Some(token) = token {
                 headers.insert(AUTHORIZATION, token.header());
@@ -196,38 +214,35 @@ impl Client {
             message
         };
         let again = request.body.again();
-        let mut response = self.0.transport.send(build(token.as_ref().map(|t| &t.1), request.body)).await?;
+        sent.store(true, Ordering::Relaxed);
+        let first = self.0.transport.send(build(token.as_ref(), request.body)).await;
+        let mut tokens = [token, None];
+        let mut response = first.map_err(|e| without(&tokens, e))?;
         if response.status() == StatusCode::UNAUTHORIZED
-            && let (Some((source, refused)), Some(body)) = (&token, again)
-            && let Some(newer) = source.renew(refused).await?
+            && let (Some(source), [Some(refused), _], Some(body)) = (&self.0.credentials, &tokens, again)
         {
-            response = self.0.transport.send(build(Some(&newer), body)).await?;
+            let newer = source.renew(refused).await.map_err(|e| e.with_delivery(Delivery::Rejected));
+            if let Some(newer) = newer.map_err(|e| without(&tokens, e))? {
+                tokens[1] = Some(newer);
+                let second = self.0.transport.send(build(tokens[1].as_ref(), body)).await;
+                response = second.map_err(|e| without(&tokens, e))?;
+            }
         }
-        let (head, body) = response.into_parts();
+        let (head, mut body) = response.into_parts();
         tracing::debug!(operation = operation.id, status = head.status.as_u16(), "answered");
         if head.status.is_success() {
-            return Ok((head.status, head.headers, body));
+            return Ok(Reply { value: body, status: head.status, headers: head.headers, raw: Bytes::new(), tokens });
         }
-        let body = body.beginning(FAILURE_READ).await;
-        let failure = Failure { status: head.status, headers: &head.headers, body: &body };
-        let error = Error::answer(&failure, self.0.reader, self.0.clock.wall());
-        // A token of a refreshing source may differ from the one that the client would find later.
-        Err(match &token {
-            Some((_, token)) => error.redacted(token.expose()),
-            None => error,
-        })
+        let mut start = BytesMut::new();
+        clock::timeout(&*self.0.clock, FAILURE_TIME, body.beginning(FAILURE_READ, &mut start)).await;
+        let failure = Failure { status: head.status, headers: &head.headers, body: &start };
+        Err(without(&tokens, Error::answer(&failure, self.0.reader, self.0.clock.wall())))
     }
+}
 
-    /// Removes the static token from an error that was made after the request was over.
-    fn redact(&self, error: Error) -> Error {
-        let Some(source) = &self.0.credentials else { return error };
-        let mut token = source.token();
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        match token.as_mut().poll(&mut cx) {
-            std::task::Poll::Ready(Ok(token)) => error.redacted(token.expose()),
-            _ => error,
-        }
-    }
+/// The error without the tokens of its call, which a server may have repeated in its answer.
+fn without(tokens: &[Option<Token>; 2], error: Error) -> Error {
+    tokens.iter().flatten().fold(error, |error, token| error.redacted(token.expose()))
 }
 
 impl fmt::Debug for Client {
@@ -332,6 +347,8 @@ pub struct Reply<T> {
     status: StatusCode,
     headers: HeaderMap,
     raw: Bytes,
+    /// The tokens that the call used, to be taken out of errors about this reply.
+    tokens: [Option<Token>; 2],
 }
 
 impl<T> Reply<T> {
@@ -353,7 +370,13 @@ impl<T> Reply<T> {
     }
     /// The same reply with another value.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Reply<U> {
-        Reply { value: f(self.value), status: self.status, headers: self.headers, raw: self.raw }
+        Reply { value: f(self.value), status: self.status, headers: self.headers, raw: self.raw, tokens: self.tokens }
+    }
+    /// An error that says why this successful reply is of no use, with its status, headers and the
+    /// beginning of its body; [`ErrorKind::Decode`], and the server may well have acted.
+    pub fn unusable(&self, why: impl Into<String>) -> Error {
+        let error = Error::new(ErrorKind::Decode, Delivery::Unknown, why);
+        without(&self.tokens, error.with_answer(self.status, self.headers.clone(), &self.raw))
     }
 }
 
@@ -374,21 +397,28 @@ fn decode<T: DeserializeOwned>(reply: Reply<Bytes>) -> Result<Reply<T>, Error> {
                 Err(e) if e.path().iter().next().is_some() => format!("at {}: {}", e.path(), e.inner()),
                 _ => first.to_string(),
             };
-            Err(undecodable(&reply, what).with_source(first))
+            let bad = reply.unusable(what).with_source(first);
+            Err(without(&reply.tokens, bad))
         }
     }
 }
 
-/// A 2xx answer that is not what the operation gives. The server may well have acted.
-fn undecodable(reply: &Reply<Bytes>, what: String) -> Error {
-    Error::new(ErrorKind::Decode, Delivery::Unknown, what).with_answer(reply.status, reply.headers.clone(), &reply.raw)
+/// Refuses a web page in place of an answer.
+fn web_page<T>(reply: &Reply<T>, accept: &str) -> Result<(), Error> {
+    if accept.starts_with("text/html") || !is_html(&reply.headers, &reply.raw) {
+        return Ok(());
+    }
+    let page = snippet(&reply.raw).unwrap_or_default();
+    Err(reply.unusable(format!("a web page instead of an answer: {page}")).with_retry(Retry::Backoff))
 }
 
 /// Scheme, host and port of a base URL that has nothing else.
 fn origin(base_url: &str) -> Result<String, Error> {
+    // What may be secret is not repeated: user name and password, query, fragment.
+    let plain = |text: &str| text.split(['?', '#']).next().unwrap_or("").to_owned();
     let shown = match base_url.rsplit_once('@') {
-        Some((_, host)) => format!("…@{host}"),
-        None => base_url.to_owned(),
+        Some((_, host)) => format!("…@{}", plain(host)),
+        None => plain(base_url),
     };
     let bad = |why: &str| Error::config(format!("the base URL {shown:?} {why}"));
     if base_url.bytes().any(|b| b.is_ascii_whitespace() || b.is_ascii_control()) {

@@ -4,8 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
 
-/// How much of an unsuccessful body is kept, in bytes.
-pub(crate) const BODY_KEPT: usize = 8 * 1024;
+use crate::failure::{REDACTED, hide, kind_of, redirect, retry_after, shorten};
+use crate::{ErrorReader, Failure, Violations};
+
+/// How much of a body is kept with an error, in bytes.
+const BODY_KEPT: usize = 8 * 1024;
+/// How much of a server's message is kept, in bytes.
+const MESSAGE_KEPT: usize = 1024;
 
 /// What kind of thing went wrong, as far as a caller would act on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +33,7 @@ pub enum ErrorKind {
     Conflict,
     /// 429: too many requests. [`Error::retry`] says how long to wait.
     RateLimited,
-    /// 502, 503, 504, or a gateway's web page: something in front of the service answered.
+    /// 502, 503, 504, or another 5xx with a web page: something in front of the service answered.
     Gateway,
     /// Another 5xx: the service failed.
     Server,
@@ -38,7 +43,8 @@ pub enum ErrorKind {
     Timeout,
     /// No connection, a broken one, or a TLS failure.
     Transport,
-    /// The answer is not what the operation gives. [`Error::body`] keeps its beginning.
+    /// The answer is not what the operation gives, such as a web page with status 200.
+    /// [`Error::body`] keeps its beginning.
     Decode,
     /// The answer is larger than the client's bound.
     TooLarge,
@@ -81,108 +87,6 @@ pub enum Retry {
     NotBefore(SystemTime),
 }
 
-/// One violated rule of a request, found before sending.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Violation {
-    /// The member, as it is named on the wire: `params.width`.
-    pub member: String,
-    /// The refused value as text, shortened; empty if nothing was given.
-    pub value: String,
-    /// What is allowed: `64..=2048, a multiple of 8`.
-    pub allowed: String,
-}
-
-/// All violated rules of a request, in the order of its members.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Violations(Vec<Violation>);
-
-impl Violations {
-    /// No violation yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-    /// Adds one. `value` is shortened to 80 characters.
-    pub fn add(&mut self, member: impl Into<String>, value: impl fmt::Display, allowed: impl Into<String>) {
-        let (text, shortened) = shorten(&value.to_string(), 80);
-        let value = if shortened { format!("{text}…") } else { text };
-        self.0.push(Violation { member: member.into(), value, allowed: allowed.into() });
-    }
-    /// Adds those of a part, with `prefix` (`params.`, `jobs[2].`) before each member.
-    pub fn nest(&mut self, prefix: &str, part: Violations) {
-        self.0.extend(part.0.into_iter().map(|v| Violation { member: format!("{prefix}{}", v.member), ..v }));
-    }
-    /// `Ok` if there is none.
-    ///
-    /// # Errors
-    /// All of them, as one error of kind [`ErrorKind::InvalidRequest`] that was not sent.
-    pub fn into_result(self) -> Result<(), Error> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::invalid(self)) }
-    }
-    /// The violations.
-    pub fn iter(&self) -> std::slice::Iter<'_, Violation> {
-        self.0.iter()
-    }
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-}
-
-impl fmt::Display for Violations {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, v) in self.0.iter().enumerate() {
-            let gap = if n == 0 { "" } else { "; " };
-            if v.value.is_empty() {
-                write!(f, "{gap}{}: {}", v.member, v.allowed)?;
-            } else {
-                write!(f, "{gap}{} = {:?}: {}", v.member, v.value, v.allowed)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// An unsuccessful answer, as an [`ErrorReader`] sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct Failure<'a> {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// The answer's headers.
-    pub headers: &'a HeaderMap,
-    /// The body, at most 64 KiB of it.
-    pub body: &'a [u8],
-}
-
-impl Failure<'_> {
-    /// Whether the body is a web page, by its media type or its beginning.
-    pub fn is_html(&self) -> bool {
-        is_html(self.headers, self.body)
-    }
-    /// The beginning of the body as one line of text, for a message; `None` if it is blank.
-    pub fn snippet(&self) -> Option<String> {
-        snippet(self.body)
-    }
-}
-
-/// What a provider crate reads out of an unsuccessful answer.
-#[derive(Clone, Debug, Default)]
-pub struct ErrorDetail {
-    /// The kind, where the body says more than the status; `None`: by status.
-    pub kind: Option<ErrorKind>,
-    /// The server's own words for a person.
-    pub message: Option<String>,
-    /// Complaints about single members of the request, each with its messages.
-    pub fields: Vec<(String, Vec<String>)>,
-}
-
-/// How a provider crate reads an unsuccessful answer.
-pub type ErrorReader = fn(&Failure<'_>) -> ErrorDetail;
-
 /// What went wrong with one call. Small: one pointer.
 pub struct Error(Box<Inner>);
 
@@ -190,6 +94,9 @@ struct Inner {
     kind: ErrorKind,
     delivery: Delivery,
     retry: Retry,
+    /// The request only read: whether it arrived matters to nobody.
+    read: bool,
+    advice: Option<&'static str>,
     operation: Option<&'static str>,
     status: Option<StatusCode>,
     headers: HeaderMap,
@@ -211,6 +118,8 @@ impl Error {
             kind,
             delivery,
             retry,
+            read: false,
+            advice: None,
             operation: None,
             status: None,
             headers: HeaderMap::new(),
@@ -237,11 +146,23 @@ impl Error {
         violations.add(member, value, allowed);
         Self::invalid(violations)
     }
-    /// An unsuccessful answer of a server, read by the provider's `reader`.
+    /// An unsuccessful answer of a server, read by the provider's `reader`. `now` is for a
+    /// `Retry-After` that is a date, where the answer itself has none.
     pub fn answer(failure: &Failure<'_>, reader: Option<ErrorReader>, now: SystemTime) -> Self {
         let detail = reader.map(|read| read(failure)).unwrap_or_default();
         let kind = detail.kind.unwrap_or_else(|| kind_of(failure));
-        let message = detail.message.or_else(|| failure.snippet()).unwrap_or_else(|| "no reason given".to_owned());
+        let said = detail.message.or_else(|| failure.snippet()).unwrap_or_else(|| "no reason given".to_owned());
+        // One line, and nothing that could steer a terminal.
+        let (mut message, cut) = shorten(&said.replace(char::is_control, " "), MESSAGE_KEPT);
+        if cut {
+            message.push('…');
+        }
+        let s = failure.status;
+        if s.is_redirection()
+            && let Some(place) = redirect(failure.headers)
+        {
+            message = format!("it redirects to {place}, and redirects are not followed; {message}");
+        }
         let pause = retry_after(failure.headers, now);
         let retry = match kind {
             ErrorKind::RateLimited | ErrorKind::Gateway | ErrorKind::Server | ErrorKind::Timeout => {
@@ -249,8 +170,7 @@ impl Error {
             }
             _ => Retry::Never,
         };
-        let s = failure.status;
-        let delivery = if s.is_server_error() || s == StatusCode::REQUEST_TIMEOUT || s.is_success() {
+        let delivery = if s.as_u16() >= 500 || s == StatusCode::REQUEST_TIMEOUT || s.is_success() {
             Delivery::Unknown
         } else {
             Delivery::Rejected
@@ -275,6 +195,31 @@ impl Error {
         self.0.operation.get_or_insert(id);
         self
     }
+    /// The same error, said to be about this operation.
+    #[must_use]
+    pub(crate) fn about(self, operation: &crate::Operation) -> Self {
+        let error = self.for_operation(operation.id);
+        if operation.method.is_safe() { error.on_read() } else { error }
+    }
+    /// The same error, said to be about a request that only reads, so that its text does not speak of
+    /// what the server may have done.
+    #[must_use]
+    pub fn on_read(mut self) -> Self {
+        self.0.read = true;
+        self
+    }
+    /// The same error with other words on what happened.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+    /// The same error with another word on what to do, in place of its kind's; empty for none.
+    #[must_use]
+    pub fn with_advice(mut self, advice: &'static str) -> Self {
+        self.0.advice = Some(advice);
+        self
+    }
     /// The same error with another delivery.
     #[must_use]
     pub fn with_delivery(mut self, delivery: Delivery) -> Self {
@@ -293,25 +238,36 @@ impl Error {
         self.0.source = Some(source.into());
         self
     }
-    /// The same error with every occurrence of a secret removed from its message, body and fields.
+    /// The same error with every occurrence of a secret removed: from its message, body, fields,
+    /// headers and cause. Secrets under 4 characters are left: they would tear words apart.
     #[must_use]
     pub fn redacted(mut self, secret: &str) -> Self {
-        if secret.len() >= 4 {
-            let hide = |text: &mut String| {
-                if text.contains(secret) {
-                    *text = text.replace(secret, "[redacted]");
-                }
-            };
-            hide(&mut self.0.message);
-            hide(&mut self.0.body);
-            self.0.fields.iter_mut().for_each(|(name, messages)| {
-                hide(name);
-                messages.iter_mut().for_each(hide);
-            });
-            for value in self.0.headers.values_mut() {
-                if value.to_str().is_ok_and(|v| v.contains(secret)) {
-                    *value = http::HeaderValue::from_static("[redacted]");
-                }
+        if secret.len() < 4 {
+            return self;
+        }
+        let inner = &mut *self.0;
+        hide(&mut inner.message, secret);
+        hide(&mut inner.body, secret);
+        inner.fields.iter_mut().for_each(|(name, messages)| {
+            hide(name, secret);
+            messages.iter_mut().for_each(|message| hide(message, secret));
+        });
+        for value in inner.headers.values_mut() {
+            if String::from_utf8_lossy(value.as_bytes()).contains(secret) {
+                *value = http::HeaderValue::from_static(REDACTED);
+            }
+        }
+        if let Some(source) = &inner.source {
+            let mut text = source.to_string();
+            let mut all = format!("{text} {source:?}");
+            let mut next = source.source();
+            while let Some(cause) = next {
+                all.push_str(&format!(" {cause} {cause:?}"));
+                next = cause.source();
+            }
+            if all.contains(secret) {
+                hide(&mut text, secret);
+                inner.source = Some(text.into());
             }
         }
         self
@@ -364,6 +320,49 @@ impl Error {
     }
 }
 
+impl Inner {
+    /// What became of the request, where that says something.
+    fn fate(&self) -> Option<&'static str> {
+        match (self.kind, self.delivery) {
+            // These are not about one request.
+            (ErrorKind::Deadline | ErrorKind::Unreadable | ErrorKind::JobFailed | ErrorKind::Io, _) => None,
+            (_, Delivery::NotSent) => Some("nothing was sent"),
+            _ if self.read => None,
+            (_, Delivery::Unknown) => Some("the server may have acted on it"),
+            (_, Delivery::Rejected) => Some("the server refused it"),
+        }
+    }
+    /// What a person could do about it; empty where the message says so.
+    fn advice(&self) -> &'static str {
+        if let Some(advice) = self.advice {
+            return advice;
+        }
+        let unclear = self.delivery == Delivery::Unknown && !self.read;
+        match self.kind {
+            ErrorKind::InvalidRequest => "correct the request",
+            ErrorKind::Config => "correct the setting",
+            ErrorKind::Unauthorized => "check the token",
+            ErrorKind::Forbidden => "check what the account and its token may do",
+            ErrorKind::InsufficientCredit => "top up the account",
+            ErrorKind::NotFound => "check the id; it may have been deleted",
+            ErrorKind::Conflict => "read its state first",
+            ErrorKind::RateLimited if self.retry == Retry::Backoff => "send less often",
+            ErrorKind::Timeout | ErrorKind::Transport | ErrorKind::Gateway | ErrorKind::Server | ErrorKind::Decode
+                if unclear =>
+            {
+                "look whether it was done before sending it again"
+            }
+            ErrorKind::Timeout => "try again, or allow more time",
+            ErrorKind::Transport => "check the network and the address",
+            ErrorKind::Gateway | ErrorKind::Server if self.retry == Retry::Backoff => "try again later",
+            ErrorKind::Status if self.status.is_some_and(|s| s.is_redirection()) => "check the base URL",
+            ErrorKind::Decode if !self.body.is_empty() => "the error's body has the beginning of the answer",
+            ErrorKind::TooLarge => "raise the limit if that is wanted",
+            _ => "",
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.0;
@@ -371,18 +370,19 @@ impl fmt::Display for Error {
             write!(f, "{operation}: ")?;
         }
         write!(f, "{}: {}", inner.kind.as_str(), inner.message)?;
-        let sent = match inner.delivery {
-            Delivery::NotSent => "nothing was sent",
-            Delivery::Unknown => "the server may have acted on it",
-            Delivery::Rejected => "the server refused it",
-        };
-        match inner.status {
-            Some(status) => write!(f, " (HTTP {}; {sent})", status.as_u16())?,
-            None => write!(f, " ({sent})")?,
+        match (inner.status, inner.fate()) {
+            (Some(status), Some(fate)) => write!(f, " (HTTP {}; {fate})", status.as_u16())?,
+            (Some(status), None) => write!(f, " (HTTP {})", status.as_u16())?,
+            (None, Some(fate)) => write!(f, " ({fate})")?,
+            (None, None) => {}
+        }
+        match inner.advice() {
+            "" => {}
+            advice => write!(f, "; {advice}")?,
         }
         match inner.retry {
-            Retry::After(pause) => write!(f, ", try again in {pause:?}"),
-            Retry::NotBefore(_) => f.write_str(", the server asked for a longer pause"),
+            Retry::After(pause) => write!(f, "; the server asks to wait {pause:?}"),
+            Retry::NotBefore(at) => write!(f, "; the server asks to wait until {}", crate::DateTime::from(at)),
             _ => Ok(()),
         }
     }
@@ -437,59 +437,4 @@ impl ErrorKind {
             Self::Io => "file error",
         }
     }
-}
-
-fn kind_of(failure: &Failure<'_>) -> ErrorKind {
-    match failure.status.as_u16() {
-        400 | 422 => ErrorKind::InvalidRequest,
-        401 => ErrorKind::Unauthorized,
-        402 => ErrorKind::InsufficientCredit,
-        403 => ErrorKind::Forbidden,
-        404 | 410 => ErrorKind::NotFound,
-        408 => ErrorKind::Timeout,
-        409 | 412 => ErrorKind::Conflict,
-        425 | 429 => ErrorKind::RateLimited,
-        502..=504 => ErrorKind::Gateway,
-        500.. => {
-            if failure.is_html() {
-                ErrorKind::Gateway
-            } else {
-                ErrorKind::Server
-            }
-        }
-        _ => ErrorKind::Status,
-    }
-}
-
-/// `Retry-After` as a pause: whole seconds or an HTTP date; a date in the past is no pause.
-pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX)).min(u64::from(u32::MAX))));
-    }
-    let at = httpdate::parse_http_date(text).ok()?;
-    Some(at.duration_since(now).unwrap_or_default())
-}
-
-pub(crate) fn is_html(headers: &HeaderMap, body: &[u8]) -> bool {
-    let media = headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
-    let start = body.trim_ascii_start();
-    let starts = |tag: &[u8]| start.len() >= tag.len() && start[..tag.len()].eq_ignore_ascii_case(tag);
-    media.trim_start().to_ascii_lowercase().starts_with("text/html") || starts(b"<!doctype") || starts(b"<html")
-}
-
-pub(crate) fn snippet(body: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(&body[..body.len().min(2000)]);
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (short, cut) = shorten(&line, 200);
-    (!short.is_empty()).then(|| if cut { format!("{short}…") } else { short })
-}
-
-/// At most `limit` bytes of `text`, cut at a character; and whether it was cut.
-fn shorten(text: &str, limit: usize) -> (String, bool) {
-    if text.len() <= limit {
-        return (text.to_owned(), false);
-    }
-    let end = (0..=limit).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(0);
-    (text[..end].to_owned(), true)
 }

@@ -34,9 +34,11 @@ mod body;
 mod client;
 mod clock;
 mod error;
+mod failure;
 mod network;
 mod request;
 pub mod transport;
+mod violations;
 mod wire;
 
 pub use auth::{Credentials, Token};
@@ -45,10 +47,12 @@ pub use body::{Body, ByteStream};
 pub use body::{Form, Part};
 pub use client::{Client, ClientBuilder, Reply};
 pub use clock::{Clock, TokioClock, sleep_until, timeout};
-pub use error::{Delivery, Error, ErrorDetail, ErrorKind, ErrorReader, Failure, Retry, Violation, Violations};
+pub use error::{Delivery, Error, ErrorKind, Retry};
+pub use failure::{ErrorDetail, ErrorReader, Failure};
 pub use network::{Network, NetworkSettings};
 pub use request::{CallOptions, Operation, Request};
 pub use transport::Transport;
+pub use violations::{Violation, Violations};
 pub use wire::{DateTime, Id};
 
 /// A boxed future that can move between threads, as the object-safe traits here return it.

@@ -1,4 +1,5 @@
 //! The transport over the network: reqwest with rustls and ring, set up so that nothing is sent twice or elsewhere.
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,7 +19,7 @@ const IDLE: Duration = Duration::from_secs(45);
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Plain settings of the network. Default: system proxy, system certificates, `consign/VERSION`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct NetworkSettings {
     proxy: Option<String>,
     certificates: Vec<Vec<u8>>,
@@ -31,7 +32,8 @@ impl NetworkSettings {
     pub fn new() -> Self {
         Self::default()
     }
-    /// All requests go through this proxy (`http://host:port`). Default: the system's proxy variables.
+    /// All requests go through this proxy: `http://host:port`, or `http://user:password@host:port`
+    /// (the password shows itself nowhere). Default: the system's proxy variables.
     #[must_use]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
@@ -57,6 +59,17 @@ impl NetworkSettings {
     }
 }
 
+impl fmt::Debug for NetworkSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NetworkSettings")
+            .field("proxy", &self.proxy.as_deref().map(without_password))
+            .field("certificates", &self.certificates.len())
+            .field("user_agent", &self.user_agent)
+            .field("connect_timeout", &self.connect_timeout)
+            .finish()
+    }
+}
+
 /// The transport over the network. Clones share one pool of connections.
 #[derive(Clone, Debug)]
 pub struct Network(reqwest::Client);
@@ -72,7 +85,10 @@ impl Network {
             .user_agent(settings.user_agent.as_deref().unwrap_or(USER_AGENT))
             .connect_timeout(settings.connect_timeout.unwrap_or(CONNECT));
         if let Some(proxy) = &settings.proxy {
-            let bad = |e| Error::config(format!("the proxy {} cannot be used", without_password(proxy))).with_source(e);
+            let bad = |e: reqwest::Error| {
+                let what = format!("the proxy {} cannot be used", without_password(proxy));
+                Error::config(what).with_source(e.without_url())
+            };
             builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(bad)?);
         }
         for pem in &settings.certificates {
@@ -115,7 +131,8 @@ impl Transport for Network {
             });
             let request = reqwest::Request::try_from(request)
                 .map_err(|e| Error::config("the address cannot be used").with_source(e.without_url()))?;
-            let response = self.0.execute(request).await.map_err(failed)?;
+            let host = request.url().host_str().unwrap_or("").to_owned();
+            let response = self.0.execute(request).await.map_err(|e| failed(e, Some(&host)))?;
             Ok(http::Response::from(response).map(|body| ByteStream::new(Incoming(body))))
         })
     }
@@ -130,11 +147,12 @@ fn use_ring() {
 }
 
 /// What a transport failure means for the request: only a failed connection surely sent nothing.
-fn failed(error: reqwest::Error) -> Error {
+fn failed(error: reqwest::Error, host: Option<&str>) -> Error {
     let error = error.without_url();
     let delivery = if error.is_connect() || error.is_builder() { Delivery::NotSent } else { Delivery::Unknown };
     let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Transport };
-    let message = root_cause(&error);
+    let cause = root_cause(&error);
+    let message = host.map_or_else(|| cause.clone(), |host| format!("{host}: {cause}"));
     Error::new(kind, delivery, message).with_source(error)
 }
 
@@ -151,10 +169,12 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     last
 }
 
+/// The address without the user name and password before its `@`.
 fn without_password(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
+        (_, None) => url.to_owned(),
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
-        _ => url.to_owned(),
+        (None, Some((_, host))) => host.to_owned(),
     }
 }
 
@@ -170,7 +190,7 @@ impl Stream for Incoming {
                     Ok(data) => return Poll::Ready(Some(Ok(data))),
                     Err(_trailers) => {}
                 },
-                Poll::Ready(Some(Err(e))) => return Poll::Ready(Some(Err(failed(e)))),
+                Poll::Ready(Some(Err(e))) => return Poll::Ready(Some(Err(failed(e, None)))),
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             }

@@ -2,7 +2,10 @@
 use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    TRANSFER_ENCODING,
+};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
@@ -60,15 +63,21 @@ impl CallOptions {
         self.timeout = Some(limit);
         self
     }
-    /// One more header. `Authorization` is not allowed here: a credential belongs to the client.
-    /// A name or value that cannot be sent is reported by the call, before anything is sent.
+    /// One more header, in place of the operation's own of that name. `Authorization` is not allowed
+    /// here (a credential belongs to the client), nor is what the connection sets itself: `Host`,
+    /// `Content-Length`, `Transfer-Encoding`, `Connection`. A name or value that cannot be sent is
+    /// reported by the call, before anything is sent. The value shows itself in no `Debug` output.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            (Ok(name), _) if name == http::header::AUTHORIZATION => {
+            (Ok(name), _) if name == AUTHORIZATION => {
                 self.bad = Some("the header authorization is set by the client's credentials".to_owned());
             }
-            (Ok(name), Ok(value)) => {
+            (Ok(name), _) if [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION].contains(&name) => {
+                self.bad = Some(format!("the header {name} is set by the connection"));
+            }
+            (Ok(name), Ok(mut value)) => {
+                value.set_sensitive(true);
                 self.headers.append(name, value);
             }
             _ => self.bad = Some(format!("the header {name:?} cannot be sent")),

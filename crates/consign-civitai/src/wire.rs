@@ -369,11 +369,10 @@ impl JobReply {
 impl<'de> Deserialize<'de> for JobReply {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        let read = match serde_json::from_str::<Form>(text.get()) {
-            Ok(form) if form.jobs => serde_json::from_str(text.get()).map(Self::Collection),
-            Ok(_) => serde_json::from_str(text.get()).map(Self::Status),
-            Err(error) => Err(error),
-        };
+        let read = Form::of(&text).and_then(|form| match form {
+            Form { jobs: true, .. } => serde_json::from_str(text.get()).map(Self::Collection),
+            _ => serde_json::from_str(text.get()).map(Self::Status),
+        });
         read.map_err(D::Error::custom)
     }
 }
@@ -401,18 +400,17 @@ impl From<JobTemplateList> for SubmitBody {
 }
 impl From<Vec<JobTemplate>> for SubmitBody {
     fn from(templates: Vec<JobTemplate>) -> Self {
-        Self::List(JobTemplateList::new(templates))
+        Self::List(JobTemplateList::new().jobs(templates))
     }
 }
 
 impl<'de> Deserialize<'de> for SubmitBody {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        let read = match serde_json::from_str::<Form>(text.get()) {
-            Ok(form) if form.jobs && !form.tag => serde_json::from_str(text.get()).map(Self::List),
-            Ok(_) => serde_json::from_str(text.get()).map(Self::One),
-            Err(error) => Err(error),
-        };
+        let read = Form::of(&text).and_then(|form| match form {
+            Form { jobs: true, tag: false } => serde_json::from_str(text.get()).map(Self::List),
+            _ => serde_json::from_str(text.get()).map(Self::One),
+        });
         read.map_err(D::Error::custom)
     }
 }
@@ -425,6 +423,16 @@ struct Form {
     jobs: bool,
     #[serde(rename = "$type", deserialize_with = "present")]
     tag: bool,
+}
+
+impl Form {
+    fn of(text: &RawValue) -> serde_json::Result<Self> {
+        if text.get().starts_with('{') {
+            serde_json::from_str(text.get())
+        } else {
+            Err(serde_json::Error::custom("an object is needed"))
+        }
+    }
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {

@@ -17,6 +17,41 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # In the process, in virtual time
+//!
+//! [`Civitai::handle`] is a function from request to response; give it to a client whose transport can
+//! be replaced. The simulated clock follows tokio's, so with a paused clock
+//! (`#[tokio::test(start_paused = true)]`) hours pass in no time.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use consign_sim::{Civitai, Fault, Plan};
+//! use consign_sim::civitai::operation::SUBMIT;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sim = Civitai::builder().seed(7).speed(1000.0).build();
+//! sim.script(|_template, _index| Plan::fail("out of memory").seconds(3.0));
+//! sim.faults().once(SUBMIT, Fault::lose_reply());
+//!
+//! let submit = || {
+//!     http::Request::post(format!("{}/v1/consumer/jobs?wait=true", Civitai::URL))
+//!         .header("authorization", "Bearer anything")
+//!         .header("content-type", "application/json")
+//!         .body(Bytes::from_static(br#"{"$type": "comfy", "params": {}}"#))
+//! };
+//! let broken = sim.handle(submit()?).await.unwrap_err();
+//! assert!(broken.request_was_processed);
+//! assert_eq!(sim.handle(submit()?).await?.status(), 200);
+//! // The client saw one answer, the service made two jobs.
+//! assert_eq!(sim.ledger().submissions(), 2);
+//! assert_eq!(sim.jobs()[0].submitted, 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What becomes of jobs is told in [`civitai`]; what can go wrong on the way in [`Fault`] and [`Rule`].
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

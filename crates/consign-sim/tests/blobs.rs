@@ -1,4 +1,5 @@
 //! The blob host: signed URLs, ranges, and what it refuses.
+#![allow(clippy::unwrap_used)] // a panic in a test is a report
 
 mod common;
 

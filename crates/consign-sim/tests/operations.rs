@@ -1,4 +1,5 @@
 //! Every operation and every form of refusal.
+#![allow(clippy::unwrap_used)] // a panic in a test is a report
 
 mod common;
 
@@ -63,6 +64,7 @@ async fn accounts_have_their_own_tokens_jobs_and_credit() {
     assert_eq!(ask(Method::POST, "jobs?charge=false", "t1", &body).await.status, 200);
     assert_eq!(ask(Method::POST, "jobs", "t3", &body).await.status, 200);
     assert_eq!((sim.spent("ana"), sim.spent("ben"), sim.spent("eve")), (Some(2.0), Some(2.0), None));
+    assert_eq!(ask(Method::GET, "consumption", "t1", "").await.ok()["totalCost"], 2.0);
     assert_eq!(sim.ledger().submissions(), 3);
     assert_eq!(sim.jobs()[0].submitted, 3);
 }

@@ -1,4 +1,5 @@
 //! The simulator over real sockets, and as a program.
+#![allow(clippy::unwrap_used)] // a panic in a test is a report
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

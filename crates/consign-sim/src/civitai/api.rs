@@ -253,8 +253,9 @@ impl Work<'_> {
 
     /// Waits until the jobs have ended, but not for ever, and answers with their statuses.
     async fn hold(&self, jobs: &[usize], now: Duration, detailed: bool) -> Response<Bytes> {
-        let done = self.inner.wait(jobs, now).await;
+        self.inner.wait(jobs, now).await;
         self.inner.look(|world, now| {
+            let done = jobs.iter().all(|job| world.jobs[*job].ended());
             let status = if done { StatusCode::OK } else { StatusCode::ACCEPTED };
             if !done && *self.request.method() == Method::POST && world.settings.shape.accepted_without_body {
                 return errors::empty(status);
@@ -396,7 +397,7 @@ impl Work<'_> {
             let (mut images, mut cost) = (0, 0.0);
             for job in own {
                 images += if world.blobs_ready(job, now) { job.blobs.len() } else { 0 };
-                cost += job.template.cost;
+                cost += if world.submissions[job.submission].charged { job.template.cost } else { 0.0 };
             }
             let text = |date: &Option<(jiff::Timestamp, String)>| date.as_ref().map(|(_, text)| text.clone());
             let body = json!({"images": images, "totalCost": cost, "startDate": text(&start), "endDate": text(&end)});

@@ -1,4 +1,26 @@
 //! Civitai's orchestration wire: jobs, coverage, consumption, requests, and the blob host.
+//!
+//! # What becomes of a job
+//!
+//! Left alone, a job waits behind a few jobs of other people, is claimed by a worker, reports progress
+//! and succeeds after some seconds, all drawn from the seed. A test changes that with a script
+//! ([`Builder::script`], [`Civitai::script`]) that gives each job a [`Plan`]. Whoever talks to the
+//! program changes it in the job's own `properties`, in the member `sim`, which wins over the script:
+//!
+//! | member of `sim` | meaning |
+//! |---|---|
+//! | `outcome` | the event that ends it: `Succeeded`, `Failed`, `Expired`, `Canceled`, `Deleted`, `Rejected`, `LateRejected`, `ClaimExpired`, or any other word |
+//! | `seconds` | how long an attempt works |
+//! | `queue` | how many jobs are ahead of it at first |
+//! | `message` | text in the context of the last event |
+//! | `completed` | `jobHasCompleted` of the last event: true, false, or null to leave it out |
+//! | `failures` | only this many attempts end so, the next succeeds |
+//! | `updates` | number of `Updated` events an attempt has |
+//! | `blobLag` | seconds between success and the blobs being there |
+//! | `context` | further members for the context of the last event |
+//! | `result` | the job's `result`, once it succeeded |
+//!
+//! Other members are refused with 400, so that a spelling mistake does not pass unnoticed.
 
 mod answers;
 mod api;
@@ -168,27 +190,12 @@ impl Civitai {
 
     /// Every job so far in the order of submission, as it is now; forgotten ones too.
     pub fn jobs(&self) -> Vec<JobView> {
-        self.inner.look(|world, _| {
-            let view = |job: &job::Job| JobView {
-                id: job.id.clone(),
-                account: world.settings.accounts[job.account].name.clone(),
-                template: Value::Object(job.template.raw.clone()),
-                phase: job.phase(),
-                events: job.history.clone(),
-                attempts: job.begun,
-                submitted: world.submitted(job),
-                tainted: job.taint.clone(),
-                cost: job.template.cost,
-                priority: job.priority,
-                blobs: job.blobs.clone(),
-            };
-            world.jobs.iter().map(view).collect()
-        })
+        self.inner.look(|world, _| world.jobs.iter().map(|job| world.view(job)).collect())
     }
 
     /// One job by its id.
     pub fn job(&self, id: &str) -> Option<JobView> {
-        self.jobs().into_iter().find(|job| job.id == id)
+        self.inner.look(|world, _| world.by_id.get(id).map(|job| world.view(&world.jobs[*job])))
     }
 
     /// The webhook calls that would have been made so far.
@@ -290,15 +297,14 @@ impl Inner {
     }
 
     /// Waits until the jobs have ended, at most for the time that the service holds a request.
-    async fn wait(self: &Arc<Self>, jobs: &[usize], since: Duration) -> bool {
+    async fn wait(self: &Arc<Self>, jobs: &[usize], since: Duration) {
         let (waiter, hold) = self.with(|world| (world.wait_for(jobs), world.settings.hold));
-        let Some((id, notify)) = waiter else { return true };
+        let Some((id, notify)) = waiter else { return };
         let _guard = Waiting { inner: self, id };
         self.drive();
         tokio::select! {
-            biased;
-            () = notify.notified() => true,
-            () = self.front.clock.sleep_until(since.saturating_add(hold)) => false,
+            () = notify.notified() => {}
+            () = self.front.clock.sleep_until(since.saturating_add(hold)) => {}
         }
     }
 

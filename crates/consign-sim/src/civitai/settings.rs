@@ -206,7 +206,8 @@ impl Builder {
         self
     }
 
-    /// What the one default account may spend. Default: without limit.
+    /// What the one default account may spend. Default: without limit. A job is paid for when it is
+    /// accepted, and not paid back.
     pub fn credit(mut self, credit: f64) -> Self {
         if let Some(account) = self.settings.accounts.first_mut() {
             account.credit = Some(credit);

@@ -22,6 +22,8 @@ pub(crate) struct Submission {
     pub(crate) at: Duration,
     pub(crate) account: usize,
     pub(crate) jobs: Vec<usize>,
+    /// Whether its jobs were paid for.
+    pub(crate) charged: bool,
     pub(super) body: u64,
 }
 
@@ -73,7 +75,14 @@ impl World {
                 .collect();
             made.push(jobs);
         }
-        self.submissions.push(Submission { id, at: now, account, jobs: (first..self.jobs.len()).collect(), body });
+        self.submissions.push(Submission {
+            id,
+            at: now,
+            account,
+            jobs: (first..self.jobs.len()).collect(),
+            charged: charge,
+            body,
+        });
         for (template, depends) in depends.iter().enumerate() {
             let before: Vec<usize> = depends.iter().flat_map(|d| made[*d].iter().copied()).collect();
             for job in &made[template] {

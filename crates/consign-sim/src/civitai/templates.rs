@@ -434,7 +434,7 @@ fn priority(value: Option<&Value>) -> Result<Priority, &'static str> {
 /// What one picture or one job costs: pictures by area and steps, each further network a little.
 fn price(kind: &Kind, raw: &Map<String, Value>) -> f64 {
     if kind.wire != "textToImage" {
-        return raw.get("cost").and_then(Value::as_f64).unwrap_or(kind.price);
+        return raw.get("cost").and_then(Value::as_f64).unwrap_or(kind.price).max(0.0);
     }
     let number = |name: &str, default: f64| {
         raw.get("params").and_then(|params| params.get(name)).and_then(Value::as_f64).unwrap_or(default)

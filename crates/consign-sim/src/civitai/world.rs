@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
 use super::answers;
-use super::job::{Event, Job, State, Taint, Webhook};
+use super::job::{Event, Job, JobView, State, Taint, Webhook};
 use super::plan::{EndMark, Plan};
 use super::settings::Settings;
 use super::submit::Submission;
@@ -398,9 +398,21 @@ impl World {
         !self.waiters.is_empty()
     }
 
-    /// How many accepted submissions had the body that a job came from.
-    pub(crate) fn submitted(&self, job: &Job) -> usize {
-        self.bodies.get(&self.submissions[job.submission].body).copied().unwrap_or(0)
+    /// A job as a test sees it.
+    pub(crate) fn view(&self, job: &Job) -> JobView {
+        JobView {
+            id: job.id.clone(),
+            account: self.settings.accounts[job.account].name.clone(),
+            template: Value::Object(job.template.raw.clone()),
+            phase: job.phase(),
+            events: job.history.clone(),
+            attempts: job.begun,
+            submitted: self.bodies.get(&self.submissions[job.submission].body).copied().unwrap_or(0),
+            tainted: job.taint.clone(),
+            cost: job.template.cost,
+            priority: job.priority,
+            blobs: job.blobs.clone(),
+        }
     }
 
     /// Whether the blobs of a job can be fetched.

@@ -44,7 +44,8 @@ fn main() {
     server.stop();
     println!("one read of a job by token, over loopback, current-thread runtime");
     for (n, way) in WAYS.iter().enumerate() {
-        let count = counted.as_ref().map_or("not counted (no valgrind)".to_owned(), |c| format!("{} instructions", c[n]));
+        let count =
+            counted.as_ref().map_or("not counted (no valgrind)".to_owned(), |c| format!("{} instructions", c[n]));
         println!("{way:<13} {:>9.2?}  {:>4} allocations  {count}", best[n], allocations[n]);
     }
     let time = |a: usize, b: usize| best[a].as_secs_f64() / best[b].as_secs_f64();
@@ -69,7 +70,8 @@ fn run(way: &str, url: &str, calls: usize) -> (Duration, u64) {
     match way {
         "hand-written" => {
             use_ring();
-            let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+            let client =
+                reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
             let url = format!("{url}/v1/consumer/jobs?token={}", TOKEN.replace('=', "%3D"));
             let call = async || {
                 let request = client.get(&url).bearer_auth("secret").header("accept", "application/json");
@@ -81,7 +83,8 @@ fn run(way: &str, url: &str, calls: usize) -> (Duration, u64) {
             measure(&|| drop(black_box(runtime.block_on(call()))))
         }
         "low-level" => {
-            let http = consign_civitai::Client::builder(url).expect("a url").token(Token::new("secret").expect("a token"));
+            let http =
+                consign_civitai::Client::builder(url).expect("a url").token(Token::new("secret").expect("a token"));
             let client = consign_civitai::Client::from_http(http.build().expect("a client"));
             let call = || client.v1_consumer_jobs_get(TOKEN, V1ConsumerJobsGetOptions::default());
             measure(&|| drop(black_box(runtime.block_on(call()).expect("a reply"))))
@@ -112,7 +115,11 @@ fn instructions(way: &str, url: &str) -> Option<u64> {
         let text = std::fs::read_to_string(&out).ok()?;
         let _ = std::fs::remove_file(&out);
         done.status.success().then_some(())?;
-        text.lines().find_map(|l| l.strip_prefix("totals: ").or(l.strip_prefix("summary: ")))?.trim().parse::<u64>().ok()
+        text.lines()
+            .find_map(|l| l.strip_prefix("totals: ").or(l.strip_prefix("summary: ")))?
+            .trim()
+            .parse::<u64>()
+            .ok()
     };
     Some((total(300)? - total(100)?) / 200)
 }
@@ -125,7 +132,8 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let exe = std::env::current_exe().expect("this program");
-        let mut child = Command::new(exe).arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a server");
+        let mut child =
+            Command::new(exe).arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a server");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its address");
         Self { child, url: format!("http://{}", line.trim()) }

@@ -39,7 +39,8 @@ fn main() {
 fn memory(runtime: &tokio::runtime::Runtime) -> i64 {
     // A service that always answers the same queued job, so that only the watch can grow.
     let queued = Bytes::from(plain::page(2)).to_vec();
-    let queued: Bytes = String::from_utf8(queued).expect("text").replace("\"available\":true", "\"available\":false").into();
+    let queued: Bytes =
+        String::from_utf8(queued).expect("text").replace("\"available\":true", "\"available\":false").into();
     let service = consign_http::transport::from_fn(move |_: http::Request<Bytes>| {
         let queued = queued.clone();
         async move { Ok(http::Response::new(queued)) }
@@ -54,7 +55,8 @@ fn memory(runtime: &tokio::runtime::Runtime) -> i64 {
             let tickets = (0..JOBS).map(|n| Civitai::ticket_of_job(&format!("fa9423b1-9d81-48df-bb77-{n:012}")));
             let all: Vec<_> = tickets.map(|t| jobs.attach(t).expect("a job")).collect();
             let mut watch = jobs.watch_all_with(all, WaitPolicy::default().hold(false));
-            let _ = tokio::time::timeout(Duration::from_secs(120), async { while watch.next().await.is_some() {} }).await;
+            let _ =
+                tokio::time::timeout(Duration::from_secs(120), async { while watch.next().await.is_some() {} }).await;
             kept = Some(watch);
         });
     });

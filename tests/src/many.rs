@@ -3,10 +3,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use consign::civitai::{Civitai, TextToImage};
-use consign::{Event, Jobs, Job, WaitPolicy};
+use consign::{Event, Job, Jobs, WaitPolicy};
 use consign_sim::{Civitai as Sim, Durations};
-
-use crate::in_process;
 
 /// What a run over many jobs showed.
 #[derive(Debug, Default)]

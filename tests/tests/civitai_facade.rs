@@ -75,7 +75,9 @@ async fn a_wait_falls_back_to_polling_when_the_hold_is_cut_and_says_so() {
 #[tokio::test(start_paused = true)]
 async fn a_failed_item_is_seen_with_its_reason_and_the_others_keep_their_results() {
     let sim = Sim::builder().seed(1).build();
-    sim.script(|_, n| if n == 1 { Plan::fail("the worker ran out of memory").seconds(2.0) } else { Plan::succeed().seconds(9.0) });
+    sim.script(|_, n| {
+        if n == 1 { Plan::fail("the worker ran out of memory").seconds(2.0) } else { Plan::succeed().seconds(9.0) }
+    });
     let job = jobs(&sim).submit(cat().quantity(3)).await.unwrap();
     let mut watch = job.watch();
     let mut failed_before_the_end = false;
@@ -162,7 +164,9 @@ async fn the_price_is_told_without_submitting_and_a_cap_refuses_before_sending()
 
 #[tokio::test(start_paused = true)]
 async fn an_unclear_submission_is_reported_as_such_and_never_repeated() {
-    for fault in [Fault::lose_reply(), Fault::hang_after(), Fault::status(500), Fault::status(504), Fault::drop_before()] {
+    for fault in
+        [Fault::lose_reply(), Fault::hang_after(), Fault::status(500), Fault::status(504), Fault::drop_before()]
+    {
         let sim = Sim::builder().seed(1).build();
         sim.faults().add(Rule::new(fault).on("v1_consumer_jobs_post").always());
         let error = jobs(&sim).submit(cat()).await.unwrap_err();
@@ -235,7 +239,11 @@ async fn a_query_gives_the_jobs_of_all_pages_once() {
     }
     let all = jobs.query(JobQuery::new().property("run", 7)).collect().await.unwrap();
     assert_eq!(all.len(), 10);
-    let odd = jobs.query(JobQuery::new().properties([("run", json!(7)), ("odd", json!(true))]).detailed()).collect().await.unwrap();
+    let odd = jobs
+        .query(JobQuery::new().properties([("run", json!(7)), ("odd", json!(true))]).detailed())
+        .collect()
+        .await
+        .unwrap();
     assert_eq!(odd.len(), 5);
     assert!(odd[0].snapshot.raw().unwrap().jobs.as_ref().unwrap()[0].job.is_some());
     assert_eq!(*odd[0].job.wait().await.unwrap().outcome(), Outcome::Done);
@@ -250,7 +258,9 @@ async fn a_cursor_that_repeats_ends_the_query_with_an_error() {
     for _ in 0..3 {
         jobs.submit(cat().property("run", 1)).await.unwrap();
     }
-    sim.faults().add(Rule::new(Fault::edit_json(|page| page["cursor"] = json!("again"))).on("v1_consumer_jobs_query_post").always());
+    let first = std::sync::OnceLock::new();
+    let circle = Fault::edit_json(move |page| page["cursor"] = first.get_or_init(|| page["cursor"].clone()).clone());
+    sim.faults().add(Rule::new(circle).on("v1_consumer_jobs_query_post").always());
     let mut pages = jobs.query(JobQuery::new().property("run", 1));
     let mut last = None;
     while let Some(found) = pages.next().await {
@@ -329,7 +339,8 @@ async fn a_download_that_breaks_off_is_resumed_and_one_that_is_no_picture_leaves
 async fn coverage_and_consumption_are_asked_from_the_provider() {
     let sim = Sim::builder().seed(1).coverage(MODEL, "Available", 3).build();
     let jobs = jobs(&sim);
-    let models: Vec<String> = (1..=120).map(|n| format!("urn:air:sdxl:lora:civitai:{n}@1")).chain([MODEL.to_owned()]).collect();
+    let models: Vec<String> =
+        (1..=120).map(|n| format!("urn:air:sdxl:lora:civitai:{n}@1")).chain([MODEL.to_owned()]).collect();
     let coverage = jobs.provider().coverage(models).await.unwrap();
     assert_eq!(coverage.len(), 121);
     assert_eq!(coverage[MODEL].workers, Some(3));
@@ -348,8 +359,11 @@ async fn coverage_and_consumption_are_asked_from_the_provider() {
 #[tokio::test(start_paused = true)]
 async fn errors_name_what_a_person_can_act_on() {
     let sim = Sim::builder().seed(1).credit(0.5).build();
-    let error = jobs(&sim).submit(cat().quantity(10)).await.unwrap_err();
-    assert_eq!((error.kind(), error.status(), error.delivery()), (ErrorKind::InsufficientCredit, Some(403), Delivery::Rejected));
+    let error = jobs(&sim).submit(cat().size(1024, 1024).quantity(10)).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status(), error.delivery()),
+        (ErrorKind::InsufficientCredit, Some(403), Delivery::Rejected)
+    );
     assert!(error.to_string().contains("Insufficient Buzz"), "{error}");
 
     let sim = Sim::builder().seed(1).build();
@@ -379,7 +393,8 @@ async fn a_deadline_ends_the_wait_with_the_ticket_and_the_last_state() {
 async fn other_kinds_of_jobs_go_through_the_same_calls() {
     let sim = Sim::builder().seed(1).build();
     let jobs = jobs(&sim);
-    let comfy = Comfy::workflow(json!({"3": {"class_type": "KSampler", "inputs": {}}})).settings(|s| s.property("a", 1));
+    let comfy =
+        Comfy::workflow(json!({"3": {"class_type": "KSampler", "inputs": {}}})).settings(|s| s.property("a", 1));
     assert_eq!(*jobs.submit(&comfy).await.unwrap().wait().await.unwrap().outcome(), Outcome::Done);
     let raw = json!({"$type": "copyAsset", "jobId": "j", "assetName": "a", "destinationUri": "https://example.com/x"});
     let done = jobs.submit(raw.as_object().unwrap().clone()).await.unwrap().wait().await.unwrap();

@@ -52,8 +52,13 @@ fn collection() -> Value {
 async fn one_template_is_submitted_bare_and_several_as_a_list() {
     let server = MockServer::start_async().await;
     let bare = mock(&server, |when, then| {
-        when.method(POST).path("/v1/consumer/jobs").query_param("wait", "true").query_param("whatif", "false")
-            .header("content-type", "application/json").header("accept", "application/json").json_body(template_json());
+        when.method(POST)
+            .path("/v1/consumer/jobs")
+            .query_param("wait", "true")
+            .query_param("whatif", "false")
+            .header("content-type", "application/json")
+            .header("accept", "application/json")
+            .json_body(template_json());
         then.status(200).json_body(collection());
     });
     let options = V1ConsumerJobsPostOptions::default().wait(true).whatif(false);
@@ -78,7 +83,9 @@ async fn a_submission_may_be_answered_202_without_a_body_and_sent_without_one() 
     let server = MockServer::start_async().await;
     let empty = mock(&server, |when, then| {
         when.method(POST).path("/v1/consumer/jobs").is_true(|request| {
-            request.body_ref().is_empty() && request.query_params().is_empty() && request.headers().get("content-type").is_none()
+            request.body_ref().is_empty()
+                && request.query_params().is_empty()
+                && request.headers().get("content-type").is_none()
         });
         then.status(202);
     });
@@ -98,7 +105,10 @@ async fn jobs_of_a_token_are_read_with_every_member() {
     let server = MockServer::start_async().await;
     let token = "ab+c/d==&e=f%20g#h i";
     let get = mock(&server, |when, then| {
-        when.method(GET).path("/v1/consumer/jobs").query_param("token", token).query_param("detailed", "true")
+        when.method(GET)
+            .path("/v1/consumer/jobs")
+            .query_param("token", token)
+            .query_param("detailed", "true")
             .query_param("wait", "true");
         then.status(200).json_body(collection());
     });
@@ -127,7 +137,9 @@ async fn jobs_of_a_token_are_read_with_every_member() {
 async fn jobs_are_tainted_by_token_and_by_properties() {
     let server = MockServer::start_async().await;
     let put = mock(&server, |when, then| {
-        when.method(PUT).path("/v1/consumer/jobs").query_param("token", "t")
+        when.method(PUT)
+            .path("/v1/consumer/jobs")
+            .query_param("token", "t")
             .json_body(json!({"reason": "blurry", "properties": {"userId": 4}}));
         then.status(200).json_body(json!({"jobs": 2}));
     });
@@ -193,7 +205,9 @@ async fn one_job_is_tainted_with_and_without_a_body() {
 async fn one_job_is_cancelled_and_its_id_stays_one_path_segment() {
     let server = MockServer::start_async().await;
     let delete = mock(&server, |when, then| {
-        when.method(DELETE).is_true(|request| request.uri().path() == "/v1/consumer/jobs/a%2Fb%3Fc").query_param("force", "true");
+        when.method(DELETE)
+            .is_true(|request| request.uri().path() == "/v1/consumer/jobs/a%2Fb%3Fc")
+            .query_param("force", "true");
         then.status(200);
     });
     let options = V1ConsumerJobsJobIdDeleteOptions::default().force(true);
@@ -211,8 +225,9 @@ async fn one_job_is_cancelled_and_its_id_stays_one_path_segment() {
 async fn jobs_are_found_by_properties_a_page_at_a_time() {
     let server = MockServer::start_async().await;
     let query = mock(&server, |when, then| {
-        when.method(POST).path("/v1/consumer/jobs/query").query_param("detailed", "true")
-            .json_body(json!({"cursor": "c1", "properties": {"env": "prod", "list": [1, null]}, "jobType": "TextToImage"}));
+        when.method(POST).path("/v1/consumer/jobs/query").query_param("detailed", "true").json_body(
+            json!({"cursor": "c1", "properties": {"env": "prod", "list": [1, null]}, "jobType": "TextToImage"}),
+        );
         then.status(200).json_body(json!({"cursor": "c2", "jobs": collection()["jobs"], "total": 1}));
     });
     let properties = json!({"env": "prod", "list": [1, null]}).as_object().unwrap().clone();
@@ -245,7 +260,9 @@ async fn coverage_repeats_the_key_and_keeps_the_names_as_asked() {
 async fn consumption_sends_dates_as_they_are_given() {
     let server = MockServer::start_async().await;
     let get = mock(&server, |when, then| {
-        when.method(GET).path("/v1/consumer/consumption").query_param("startDate", "2024-06-01T00:00:00+02:00")
+        when.method(GET)
+            .path("/v1/consumer/consumption")
+            .query_param("startDate", "2024-06-01T00:00:00+02:00")
             .query_param_missing("endDate");
         then.status(200).json_body(json!({"images": 3, "totalCost": 7, "startDate": "2024-06-01T00:00:00.1234567Z"}));
     });
@@ -298,7 +315,8 @@ async fn a_template_of_every_kind_is_read_by_its_tag_and_written_back() {
         json!({"$type": "notKnownYet", "anything": [1, null]}),
     ];
     for kind in kinds {
-        let read: types::JobTemplate = serde_json::from_value(kind.clone()).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        let read: types::JobTemplate =
+            serde_json::from_value(kind.clone()).unwrap_or_else(|error| panic!("{kind}: {error}"));
         assert_eq!(matches!(read, types::JobTemplate::Unknown(_)), kind["$type"] == "notKnownYet", "{kind}");
         assert_eq!(serde_json::to_value(&read).unwrap(), kind);
     }
@@ -335,7 +353,9 @@ const PROBLEM: &str = "application/problem+json";
 
 #[tokio::test]
 async fn a_problem_document_gives_its_detail_else_its_title() {
-    let error = answered(404, PROBLEM, &[("x-request-id", "r-1")], r#"{"title":"Not Found","status":404,"traceId":"00-77"}"#).await;
+    let error =
+        answered(404, PROBLEM, &[("x-request-id", "r-1")], r#"{"title":"Not Found","status":404,"traceId":"00-77"}"#)
+            .await;
     assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, "Not Found"));
     assert_eq!((error.delivery(), error.retry()), (Delivery::Rejected, Retry::Never));
     assert_eq!(error.request_id(), Some("r-1"));
@@ -366,7 +386,10 @@ async fn a_model_state_names_the_members_too() {
 async fn missing_credit_is_its_own_kind() {
     let error = answered(403, "application/json", &[], r#"{"error":"Insufficient Buzz"}"#).await;
     assert_eq!((error.kind(), error.message()), (ErrorKind::InsufficientCredit, "Insufficient Buzz"));
-    assert_eq!(answered(402, PROBLEM, &[], r#"{"title":"Payment Required"}"#).await.kind(), ErrorKind::InsufficientCredit);
+    assert_eq!(
+        answered(402, PROBLEM, &[], r#"{"title":"Payment Required"}"#).await.kind(),
+        ErrorKind::InsufficientCredit
+    );
     assert_eq!(answered(403, PROBLEM, &[], r#"{"title":"Forbidden"}"#).await.kind(), ErrorKind::Forbidden);
 }
 
@@ -374,7 +397,10 @@ async fn missing_credit_is_its_own_kind() {
 async fn a_gateways_page_is_an_error_with_every_status() {
     let page = "<html><head><title>502 Bad Gateway</title></head><body>cloudflare</body></html>";
     let error = answered(502, "text/html", &[], page).await;
-    assert_eq!((error.kind(), error.delivery(), error.retry()), (ErrorKind::Gateway, Delivery::Unknown, Retry::Backoff));
+    assert_eq!(
+        (error.kind(), error.delivery(), error.retry()),
+        (ErrorKind::Gateway, Delivery::Unknown, Retry::Backoff)
+    );
     assert!(error.message().contains("502 Bad Gateway"));
     let error = answered(200, "text/html; charset=utf-8", &[], page).await;
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::Decode, Delivery::Unknown));

@@ -6,8 +6,17 @@ use syn::visit::{self, Visit};
 use syn::{Field, ImplItem, Item, ItemImpl, ItemUse, Signature, TraitItem, UseTree, Visibility};
 
 /// Crates of our own, and the standard library: not foreign.
-const OURS: [&str; 9] =
-    ["std", "core", "alloc", "consign", "consign_http", "consign_core", "consign_civitai", "consign_sim", "consign_tests"];
+const OURS: [&str; 9] = [
+    "std",
+    "core",
+    "alloc",
+    "consign",
+    "consign_http",
+    "consign_core",
+    "consign_civitai",
+    "consign_sim",
+    "consign_tests",
+];
 
 #[test]
 fn the_foreign_types_in_public_interfaces_are_those_listed() {
@@ -29,7 +38,12 @@ fn the_foreign_types_in_public_interfaces_are_those_listed() {
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign-types.txt");
     let listed = std::fs::read_to_string(&list).unwrap_or_default();
     let listed: String = listed.lines().filter(|l| !l.starts_with('#')).map(|l| format!("{l}\n")).collect();
-    assert_eq!(found, listed, "\nthe public interfaces hold these foreign types; if that is meant, list them in {}\n", list.display());
+    assert_eq!(
+        found,
+        listed,
+        "\nthe public interfaces hold these foreign types; if that is meant, list them in {}\n",
+        list.display()
+    );
 }
 
 /// Names of the crates that a manifest depends on, as code writes them.
@@ -85,7 +99,9 @@ impl Walk<'_> {
                     self.visit_generics(&s.generics);
                     s.fields.iter().filter(|f| public(&f.vis)).for_each(|f| self.visit_field(f));
                 }
-                Item::Enum(e) if public(&e.vis) => e.variants.iter().flat_map(|v| &v.fields).for_each(|f| self.visit_field(f)),
+                Item::Enum(e) if public(&e.vis) => {
+                    e.variants.iter().flat_map(|v| &v.fields).for_each(|f| self.visit_field(f))
+                }
                 Item::Type(t) if public(&t.vis) => self.visit_type(&t.ty),
                 Item::Const(c) if public(&c.vis) => self.visit_type(&c.ty),
                 Item::Static(s) if public(&s.vis) => self.visit_type(&s.ty),
@@ -155,7 +171,9 @@ impl Visit<'_> for Walk<'_> {
     fn visit_path(&mut self, path: &syn::Path) {
         let segments: Vec<String> = path.segments.iter().map(|s| s.ident.to_string()).collect();
         let full = match self.imports.get(&segments[0]) {
-            Some(import) => std::iter::once(import.clone()).chain(segments[1..].iter().cloned()).collect::<Vec<_>>().join("::"),
+            Some(import) => {
+                std::iter::once(import.clone()).chain(segments[1..].iter().cloned()).collect::<Vec<_>>().join("::")
+            }
             None => segments.join("::"),
         };
         self.note(&full);

@@ -109,7 +109,11 @@ async fn save(finished: &Finished<Civitai>, folder: &Path) -> Done<Vec<(Option<S
     Ok(files)
 }
 
-fn table(finished: &Finished<Civitai>, ended: &HashMap<usize, Duration>, files: &[(Option<String>, PathBuf)]) -> String {
+fn table(
+    finished: &Finished<Civitai>,
+    ended: &HashMap<usize, Duration>,
+    files: &[(Option<String>, PathBuf)],
+) -> String {
     let mut lines = vec![format!("{:<38} {:<10} {:>8} {:>8}  {}", "item", "state", "cost", "seconds", "file")];
     for (n, item) in finished.items().iter().enumerate() {
         let id = item.id.as_deref().unwrap_or("?");
@@ -120,7 +124,12 @@ fn table(finished: &Finished<Civitai>, ended: &HashMap<usize, Duration>, files: 
         let file = if names.is_empty() { item.message.as_deref().unwrap_or("-").to_owned() } else { names.join(", ") };
         lines.push(format!("{id:<38} {:<10} {cost:>8} {seconds:>8}  {file}", item.state.as_str()));
     }
-    lines.push(format!("{:<38} {:<10} {:>8.2}", "together", finished.snapshot().state().as_str(), finished.cost().unwrap_or(0.0)));
+    lines.push(format!(
+        "{:<38} {:<10} {:>8.2}",
+        "together",
+        finished.snapshot().state().as_str(),
+        finished.cost().unwrap_or(0.0)
+    ));
     lines.join("\n")
 }
 

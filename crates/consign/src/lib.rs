@@ -36,4 +36,7 @@ pub mod civitai;
 
 pub use consign_core::*;
 /// Credentials, transports and network settings, for the providers' builders.
-pub use consign_http::{Body, ByteStream, Client as HttpClient, Credentials, DateTime, Network, NetworkSettings, TokioClock, Token, Transport, transport};
+pub use consign_http::{
+    Body, ByteStream, Client as HttpClient, Credentials, DateTime, Network, NetworkSettings, Token, TokioClock,
+    Transport, transport,
+};

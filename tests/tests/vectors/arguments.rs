@@ -37,7 +37,8 @@ impl Arguments {
     /// A boolean, in any case.
     pub fn flag(&mut self, name: &str) -> Result<Option<bool>, String> {
         let text: Option<String> = self.one(name)?;
-        let read = |text: String| text.to_lowercase().parse().map_err(|error| format!("query {name}={text:?}: {error}"));
+        let read =
+            |text: String| text.to_lowercase().parse().map_err(|error| format!("query {name}={text:?}: {error}"));
         text.map(read).transpose()
     }
     /// The JSON body, through the argument type's own `Deserialize`.

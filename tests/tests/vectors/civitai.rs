@@ -1,6 +1,8 @@
 //! How Civitai's methods are called, for the vector runner.
 use consign::Jobs;
-use consign_civitai::types::{JobTemplate, Priority, QueryJobsRequest, TaintJobRequest, TaintJobsRequest};
+use consign_civitai::types::{
+    JobTemplate, Priority, QueryJobsRequest, TaintJobRequest, TaintJobsRequest, TextToImageJobRequest,
+};
 use consign_civitai::wire::SubmitBody;
 use consign_civitai::{
     Client, DateTime, TimeSpan, Token, V1ConsumerConsumptionGetOptions, V1ConsumerCoverageGetOptions,
@@ -131,7 +133,8 @@ impl Provider for Civitai {
         }
         for entry in body.as_object().into_iter().flatten().map(|(_, entry)| entry) {
             let errors = entry["errors"].as_array().into_iter().flatten();
-            complaints.extend(errors.filter_map(|error| text(&error["errorMessage"]).or_else(|| text(&error["message"]))));
+            complaints
+                .extend(errors.filter_map(|error| text(&error["errorMessage"]).or_else(|| text(&error["message"]))));
         }
         if complaints.is_empty() {
             let named = ["detail", "error", "message", "title"].iter().find_map(|name| text(&body[*name]));
@@ -156,7 +159,8 @@ impl Provider for Civitai {
 }
 
 fn client(url: &str) -> Client {
-    let builder = Client::builder(url).expect("a loopback address").token(Token::new("civ-test-token").expect("a token"));
+    let builder =
+        Client::builder(url).expect("a loopback address").token(Token::new("civ-test-token").expect("a token"));
     Client::from_http(builder.build().expect("a client"))
 }
 
@@ -185,9 +189,60 @@ fn submitted(body: &SubmitBody) -> Vec<String> {
     match body {
         SubmitBody::One(one) => template("", one),
         SubmitBody::List(list) => {
-            let inside = list.jobs.iter().enumerate().flat_map(|(n, one)| template(&format!("/jobs/{n}"), one));
+            let inside =
+                list.jobs.iter().flatten().enumerate().flat_map(|(n, one)| template(&format!("/jobs/{n}"), one));
             members("", &list.extra).into_iter().chain(inside).collect()
         }
         _ => vec!["".to_owned()],
+    }
+}
+
+/// Pointers of all that a template has in `extra`. What an unknown kind has is not extra: nothing is known of it.
+fn template(at: &str, template: &JobTemplate) -> Vec<String> {
+    let (extra, priority) = match template {
+        JobTemplate::TextToImage(t) => return text_to_image(at, t),
+        JobTemplate::Comfy(t) => (&t.extra, &t.priority),
+        JobTemplate::ImageResourceTraining(t) => (&t.extra, &t.priority),
+        JobTemplate::BlobUpload(t) => (&t.extra, &t.priority),
+        JobTemplate::BlobGet(t) => (&t.extra, &t.priority),
+        JobTemplate::BlobPin(t) => (&t.extra, &t.priority),
+        JobTemplate::BlobUnpin(t) => (&t.extra, &t.priority),
+        JobTemplate::BlobDelete(t) => (&t.extra, &t.priority),
+        JobTemplate::ImageTransform(t) => (&t.extra, &t.priority),
+        JobTemplate::CopyAsset(t) => (&t.extra, &t.priority),
+        JobTemplate::ClearAssets(t) => (&t.extra, &t.priority),
+        JobTemplate::WdTagging(t) => (&t.extra, &t.priority),
+        JobTemplate::MediaTagging(t) => (&t.extra, &t.priority),
+        JobTemplate::MovieRating(t) => (&t.extra, &t.priority),
+        JobTemplate::PrepareModel(t) => (&t.extra, &t.priority),
+        JobTemplate::ImageEmbedding(t) => (&t.extra, &t.priority),
+        JobTemplate::RebootWorker(t) => (&t.extra, &t.priority),
+        JobTemplate::Unknown(_) => return Vec::new(),
+        _ => return vec![at.to_owned()],
+    };
+    [members(at, extra), place(at, priority.as_ref())].concat()
+}
+
+fn text_to_image(at: &str, t: &TextToImageJobRequest) -> Vec<String> {
+    let mut all = members(at, &t.extra);
+    all.extend(place(at, t.priority.as_ref()));
+    all.extend(t.params.iter().flat_map(|params| members(&format!("{at}/params"), &params.extra)));
+    for (name, network) in t.additional_networks.iter().flatten() {
+        all.extend(members(&format!("{at}/additionalNetworks/{}", escape(name)), &network.extra));
+    }
+    for (n, net) in t.control_nets.iter().flatten().enumerate() {
+        all.extend(members(&format!("{at}/controlNets/{n}"), &net.extra));
+    }
+    all
+}
+
+fn place(at: &str, priority: Option<&Priority>) -> Vec<String> {
+    let at = format!("{at}/priority");
+    match priority {
+        Some(Priority::RangedPriority(range)) => members(&at, &range.extra),
+        Some(Priority::FixedPriority(fixed)) => members(&at, &fixed.extra),
+        // A form that is not known here is kept whole.
+        Some(Priority::Other(_)) => vec![at],
+        _ => Vec::new(),
     }
 }

@@ -94,7 +94,8 @@ impl Compare<'_> {
 pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => {
-            let integers = (x.as_i64().zip(y.as_i64()).map(|(x, y)| x == y)).or(x.as_u64().zip(y.as_u64()).map(|(x, y)| x == y));
+            let integers =
+                (x.as_i64().zip(y.as_i64()).map(|(x, y)| x == y)).or(x.as_u64().zip(y.as_u64()).map(|(x, y)| x == y));
             let both_whole = (x.is_i64() || x.is_u64()) && (y.is_i64() || y.is_u64());
             integers.unwrap_or(!both_whole && x.as_f64() == y.as_f64())
         }
@@ -165,10 +166,16 @@ pub fn request(
         must(expected == found, name, &text(expected), &text(found));
     }
     if body != Body::None {
-        let (expected, found) = (media(headers.get("content-type").map(Vec::as_slice)), media(sent.header("content-type")));
+        let (expected, found) =
+            (media(headers.get("content-type").map(Vec::as_slice)), media(sent.header("content-type")));
         must(expected == found, "content-type", &expected, &found);
     } else {
-        must(sent.header("content-type").is_none(), "content-type without a body", &None::<()>, &media(sent.header("content-type")));
+        must(
+            sent.header("content-type").is_none(),
+            "content-type without a body",
+            &None::<()>,
+            &media(sent.header("content-type")),
+        );
     }
 
     match body {
@@ -198,5 +205,8 @@ pub fn segments(path: &str) -> Vec<String> {
 pub fn pairs(query: &str) -> Vec<(String, String)> {
     let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(name, value)| (decode(name), decode(value))).collect()
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decode(name), decode(value)))
+        .collect()
 }

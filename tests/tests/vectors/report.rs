@@ -46,7 +46,18 @@ pub struct Row {
 impl Row {
     pub fn new(file: &str, line: usize) -> Self {
         let (file, outcome) = (file.to_owned(), Outcome::Failed);
-        Self { file, line, outcome, sent: None, encoded: None, extra: vec![], error: None, state: None, finished: None, why: vec![] }
+        Self {
+            file,
+            line,
+            outcome,
+            sent: None,
+            encoded: None,
+            extra: vec![],
+            error: None,
+            state: None,
+            finished: None,
+            why: vec![],
+        }
     }
     pub fn failed(mut self, why: impl Into<String>) -> Self {
         self.outcome = Outcome::Failed;
@@ -57,7 +68,10 @@ impl Row {
         let mut headers = BTreeMap::<&str, String>::new();
         for (name, value) in &sent.headers {
             let value = String::from_utf8_lossy(value);
-            headers.entry(name).and_modify(|all| *all = format!("{all}, {value}")).or_insert_with(|| value.into_owned());
+            headers
+                .entry(name)
+                .and_modify(|all| *all = format!("{all}, {value}"))
+                .or_insert_with(|| value.into_owned());
         }
         self.sent = Some(serde_json::json!({
             "method": sent.method, "target": sent.target, "headers": headers,
@@ -118,9 +132,9 @@ pub fn write(path: &Path, report: &Report) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _held = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let before = std::fs::read_to_string(path).unwrap_or_default();
-    let others = before.lines().filter(|line| {
-        serde_json::from_str::<Value>(line).is_ok_and(|row| row["file"] != report.file.as_str())
-    });
+    let others = before
+        .lines()
+        .filter(|line| serde_json::from_str::<Value>(line).is_ok_and(|row| row["file"] != report.file.as_str()));
     let ours = report.rows().iter().map(|row| serde_json::to_string(row).expect("a row is JSON"));
     let mut text = String::new();
     for line in others.map(str::to_owned).chain(ours) {

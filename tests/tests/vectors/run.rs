@@ -31,7 +31,11 @@ pub trait Provider {
     ///
     /// # Errors
     /// If the recorded values do not make its arguments.
-    fn call(url: &str, operation: &'static Operation, arguments: Arguments) -> impl Future<Output = Result<Called, String>>;
+    fn call(
+        url: &str,
+        operation: &'static Operation,
+        arguments: Arguments,
+    ) -> impl Future<Output = Result<Called, String>>;
     /// Arguments for reading an answer with this body.
     fn arguments(operation: &Operation, body: &Value) -> Arguments;
     /// The texts that a message made from an unsuccessful body has to hold; none: the beginning of the body.
@@ -109,7 +113,8 @@ fn request_line<P: Provider>(server: &Server, line: &RequestLine, mut row: Row) 
         row.outcome = Outcome::Quirk;
         return row;
     }
-    let Some((operation, path)) = find(P::operations(line.api.as_deref()), &line.request.method, &line.request.path) else {
+    let Some((operation, path)) = find(P::operations(line.api.as_deref()), &line.request.method, &line.request.path)
+    else {
         return row.failed(format!("no method for {} {}", line.request.method, line.request.path));
     };
     let body = match line.request.body() {
@@ -153,7 +158,8 @@ fn response_line<P: Provider>(server: &Server, line: &ResponseLine, mut row: Row
         row.outcome = Outcome::Quirk;
         return row;
     }
-    let Some(operation) = P::operations(line.api.as_deref()).iter().find(|operation| operation.id == line.operation) else {
+    let Some(operation) = P::operations(line.api.as_deref()).iter().find(|operation| operation.id == line.operation)
+    else {
         return row.failed(format!("no operation {:?}", line.operation));
     };
     let (bytes, media) = match line.body() {
@@ -188,7 +194,8 @@ fn response_line<P: Provider>(server: &Server, line: &ResponseLine, mut row: Row
                 row.why.push("the raw bytes are not those that were served".to_owned());
             }
             if let Some(schema) = spec.reply_schema(operation.id).filter(|_| !bytes.is_empty()) {
-                let mut compare = Compare { spec: &spec, side: Side::Reply, special: P::SPECIAL, differences: Vec::new() };
+                let mut compare =
+                    Compare { spec: &spec, side: Side::Reply, special: P::SPECIAL, differences: Vec::new() };
                 compare.walk(schema, &json, &replied.encoded, "");
                 row.why.extend(compare.differences);
             }
@@ -232,7 +239,14 @@ enum Wanted {
 }
 
 impl Wanted {
-    fn of(line: &ResponseLine, spec: &Spec, operation: &Operation, bytes: &[u8], media: Option<&str>, id: &str) -> Self {
+    fn of(
+        line: &ResponseLine,
+        spec: &Spec,
+        operation: &Operation,
+        bytes: &[u8],
+        media: Option<&str>,
+        id: &str,
+    ) -> Self {
         let success = (200..300).contains(&line.status);
         match line.expect.decode {
             Some(Decode::Ok) => return Self::Ok,
@@ -261,7 +275,11 @@ impl Wanted {
 /// What is wrong with an error that was expected.
 fn judge<P: Provider>(error: &Error, decode: bool, line: &ResponseLine, bytes: &[u8], json: &Value) -> Vec<String> {
     let mut why = Vec::new();
-    let mut must = |right: bool, what: String| if !right { why.push(what) };
+    let mut must = |right: bool, what: String| {
+        if !right {
+            why.push(what)
+        }
+    };
     must(error.status() == Some(line.status), format!("the error has the status {:?}", error.status()));
     must(error.body().len() <= 8 * 1024, format!("the error keeps {} bytes of the body", error.body().len()));
     must(error.body().is_empty() == bytes.is_empty(), "the error lost the body".to_owned());
@@ -293,7 +311,8 @@ fn find(all: &[&'static Operation], method: &str, path: &str) -> Option<(&'stati
         let fixed = template.iter().filter(|part| !part.starts_with('{')).count();
         let same = |(part, segment): (&&str, &String)| part.starts_with('{') || segment == part;
         let right = operation.method.as_str() == method && template.len() == segments.len();
-        let values = || template.iter().zip(&segments).filter(|(part, _)| part.starts_with('{')).map(|(_, s)| s.clone());
+        let values =
+            || template.iter().zip(&segments).filter(|(part, _)| part.starts_with('{')).map(|(_, s)| s.clone());
         (right && template.iter().zip(&segments).all(same)).then(|| (fixed, *operation, values().collect()))
     });
     fits.max_by_key(|(fixed, ..)| *fixed).map(|(_, operation, values)| (operation, values))

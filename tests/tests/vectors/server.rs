@@ -97,7 +97,8 @@ fn read(stream: &mut TcpStream) -> std::io::Result<Sent> {
     let mut lines = bytes[..end].split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let first = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
     let mut words = first.split(' ').map(str::to_owned);
-    let mut sent = Sent { method: words.next().unwrap_or_default(), target: words.next().unwrap_or_default(), ..Sent::default() };
+    let mut sent =
+        Sent { method: words.next().unwrap_or_default(), target: words.next().unwrap_or_default(), ..Sent::default() };
     for line in lines {
         if let Some(colon) = line.iter().position(|b| *b == b':') {
             let name = String::from_utf8_lossy(&line[..colon]).to_lowercase();

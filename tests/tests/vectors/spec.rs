@@ -35,7 +35,8 @@ impl Spec {
     /// The type of a query parameter (of its items, for a list): `boolean`, `integer`, `number` or `string`.
     pub fn query_type(&self, id: &str, name: &str) -> &str {
         let parameters = self.operation(id)["parameters"].as_array().into_iter().flatten();
-        let mut schemas = parameters.filter(|p| p["in"] == "query" && p["name"] == name).map(|p| self.follow(&p["schema"]));
+        let mut schemas =
+            parameters.filter(|p| p["in"] == "query" && p["name"] == name).map(|p| self.follow(&p["schema"]));
         let schema = schemas.next().unwrap_or(&Value::Null);
         schema["items"]["type"].as_str().or(schema["type"].as_str()).unwrap_or("string")
     }
@@ -63,7 +64,8 @@ impl Spec {
     }
     /// The component that a schema refers to, directly or as the only parent.
     pub fn name<'a>(&self, schema: &'a Value) -> Option<&'a str> {
-        let parents = schema["allOf"].as_array().filter(|parents| parents.len() == 1 && schema.get("properties").is_none());
+        let parents =
+            schema["allOf"].as_array().filter(|parents| parents.len() == 1 && schema.get("properties").is_none());
         let schema = parents.map_or(schema, |parents| &parents[0]);
         schema["$ref"].as_str()?.rsplit('/').next()
     }
@@ -103,7 +105,9 @@ impl Spec {
             }
             Some("object") if schema["additionalProperties"].is_object() => Shape::Map(&schema["additionalProperties"]),
             Some("array") => Shape::List(&schema["items"]),
-            Some("string") => Shape::Text(schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()),
+            Some("string") => {
+                Shape::Text(schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect())
+            }
             Some("integer" | "number" | "boolean") => Shape::Scalar,
             _ => Shape::Free,
         }
@@ -113,7 +117,9 @@ impl Spec {
         for parent in schema["allOf"].as_array().into_iter().flatten() {
             self.members(parent, members);
         }
-        members.extend(schema["properties"].as_object().into_iter().flatten().map(|(name, schema)| (name.as_str(), schema)));
+        members.extend(
+            schema["properties"].as_object().into_iter().flatten().map(|(name, schema)| (name.as_str(), schema)),
+        );
     }
     /// The form of a union that `value` has: the right JSON type, and for an object the most known members.
     pub fn choose<'a>(&'a self, forms: &[&'a Value], value: &Value) -> Option<&'a Value> {
@@ -121,13 +127,20 @@ impl Spec {
             (Shape::Object(members), Value::Object(object)) => {
                 Some(1 + object.keys().filter(|name| members.contains_key(name.as_str())).count())
             }
-            (Shape::Map(_), Value::Object(_)) | (Shape::List(_), Value::Array(_)) | (Shape::Text(_), Value::String(_)) => Some(1),
+            (Shape::Map(_), Value::Object(_))
+            | (Shape::List(_), Value::Array(_))
+            | (Shape::Text(_), Value::String(_)) => Some(1),
             (Shape::Scalar, Value::Number(_) | Value::Bool(_)) => Some(1),
             (Shape::OneOf(inner), value) => self.choose(&inner, value).map(|_| 1),
             _ => None,
         };
         // The first of equals.
-        forms.iter().rev().filter_map(|form| Some((rank(form)?, *form))).max_by_key(|(rank, _)| *rank).map(|(_, form)| form)
+        forms
+            .iter()
+            .rev()
+            .filter_map(|form| Some((rank(form)?, *form)))
+            .max_by_key(|(rank, _)| *rank)
+            .map(|(_, form)| form)
     }
     /// Whether `found` says yes to a value anywhere in `value`, told the component each one is described by.
     pub fn any(&self, schema: &Value, value: &Value, found: &dyn Fn(&str, &Value) -> bool) -> bool {

@@ -2,8 +2,8 @@
 use consign_core::{Result, Violations};
 use serde_json::{Map, Value};
 
-use super::settings::check_range;
 use super::JobSettings;
+use super::settings::check_range;
 
 /// A free ComfyUI graph.
 ///
@@ -89,4 +89,3 @@ impl Comfy {
         Self { params: from.remove("params").unwrap_or_default(), quantity, settings, other: from }
     }
 }
-

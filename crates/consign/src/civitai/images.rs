@@ -56,7 +56,10 @@ impl Images {
                 out.results.push((item.clone(), serde_json::to_value(result).unwrap_or_default()));
             }
             for (n, blob) in blobs.iter().enumerate() {
-                let Some(url) = blob.blob_url.clone().filter(|url| blob.available == Some(true) && !url.is_empty()) else { continue };
+                let Some(url) = blob.blob_url.clone().filter(|url| blob.available == Some(true) && !url.is_empty())
+                else {
+                    continue;
+                };
                 let expires = blob.blob_url_expiration_date.as_ref().and_then(DateTime::to_system_time);
                 let stem = match (&item, &blob.blob_key) {
                     (Some(id), _) if blobs.len() > 1 => format!("{id}-{}", n + 1),
@@ -64,7 +67,13 @@ impl Images {
                     (None, Some(key)) => key.clone(),
                     (None, None) => format!("picture-{}", out.images.len() + 1),
                 };
-                let at = At { job: job.clone(), item: item.clone(), n, key: blob.blob_key.clone(), known: Location { url, expires } };
+                let at = At {
+                    job: job.clone(),
+                    item: item.clone(),
+                    n,
+                    key: blob.blob_key.clone(),
+                    known: Location { url, expires },
+                };
                 let artifact = Artifact::new(job, &stem, Arc::new(at)).checked(is_media);
                 out.images.push(Image { item: item.clone(), key: blob.blob_key.clone(), artifact });
             }
@@ -159,7 +168,8 @@ impl At {
 
 /// Whether the first bytes are those of a picture or a film.
 fn is_media(start: &[u8]) -> Result<(), &'static str> {
-    let known: [&[u8]; 7] = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\x1aE\xdf\xa3"];
+    let known: [&[u8]; 7] =
+        [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\x1aE\xdf\xa3"];
     let webp = start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP");
     let boxed = start.get(4..8) == Some(b"ftyp"); // AVIF, HEIF, MP4
     if webp || boxed || known.iter().any(|magic| start.starts_with(magic)) {

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use consign_civitai::types::{self, JobStatus, JobStatusCollection, ProviderAssetAvailability};
+use consign_civitai::wire::SubmitBody;
 use consign_civitai::{
-    Client, SubmitBody, V1ConsumerConsumptionGetOptions, V1ConsumerCoverageGetOptions, V1ConsumerJobsDeleteOptions,
-    V1ConsumerJobsGetOptions, V1ConsumerJobsJobIdDeleteOptions, V1ConsumerJobsJobIdGetOptions, V1ConsumerJobsJobIdPutOptions,
-    V1ConsumerJobsPostOptions, V1ConsumerJobsPutOptions, V1ConsumerJobsQueryPostOptions,
+    Client, V1ConsumerConsumptionGetOptions, V1ConsumerCoverageGetOptions, V1ConsumerJobsDeleteOptions,
+    V1ConsumerJobsGetOptions, V1ConsumerJobsJobIdDeleteOptions, V1ConsumerJobsJobIdGetOptions,
+    V1ConsumerJobsJobIdPutOptions, V1ConsumerJobsPostOptions, V1ConsumerJobsPutOptions, V1ConsumerJobsQueryPostOptions,
 };
 use consign_core::{
-    Batch, BoxFuture, Cancel, Caps, Cx, Delivery, Error, ErrorKind, FromEnv, Jobs, Look, Outputs, Page, Price, Priced, Provider, Query,
-    Result, Snapshot, Submitted, Taint, TaintReason, Ticket, Violations,
+    Batch, BoxFuture, Cancel, Caps, Cx, Delivery, Error, ErrorKind, FromEnv, Jobs, Look, Outputs, Page, Price, Priced,
+    Provider, Query, Result, Snapshot, Submitted, Taint, TaintReason, Ticket, Violations,
 };
 use consign_http::{Clock, Credentials, DateTime, NetworkSettings, Token, Transport};
 use serde_json::{Map, Value};
@@ -34,7 +35,7 @@ pub struct Civitai {
 
 impl Civitai {
     /// The production service.
-    pub const BASE_URL: &'static str = consign_civitai::BASE_URL;
+    pub const BASE_URL: &'static str = consign_civitai::PRODUCTION;
 
     /// The production service with a token.
     ///
@@ -69,7 +70,10 @@ impl Civitai {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] without a model or with a malformed one; otherwise as any call. Not repeated.
-    pub async fn coverage<M: Into<Model>>(&self, models: impl IntoIterator<Item = M>) -> Result<BTreeMap<String, ProviderAssetAvailability>> {
+    pub async fn coverage<M: Into<Model>>(
+        &self,
+        models: impl IntoIterator<Item = M>,
+    ) -> Result<BTreeMap<String, ProviderAssetAvailability>> {
         let models: Vec<Model> = models.into_iter().map(Into::into).collect();
         let mut bad = Violations::new();
         if models.is_empty() {
@@ -100,7 +104,12 @@ impl Civitai {
         options.start_date = start.map(DateTime::from);
         options.end_date = end.map(DateTime::from);
         let reply = self.client.v1_consumer_consumption_get(options).await?.into_value();
-        Ok(Consumption { images: reply.images, total_cost: reply.total_cost, start: reply.start_date, end: reply.end_date })
+        Ok(Consumption {
+            images: reply.images,
+            total_cost: reply.total_cost,
+            start: reply.start_date,
+            end: reply.end_date,
+        })
     }
     /// Marks all jobs that have these properties as bad; gives how many.
     ///
@@ -116,11 +125,15 @@ impl Civitai {
         Ok(reply.into_value().jobs.unwrap_or(0))
     }
 
-    async fn post(&self, specs: &[Template], options: V1ConsumerJobsPostOptions) -> Result<Option<JobStatusCollection>> {
+    async fn post(
+        &self,
+        specs: &[Template],
+        options: V1ConsumerJobsPostOptions,
+    ) -> Result<Option<JobStatusCollection>> {
         let template = |spec: &Template| types::JobTemplate::Unknown(spec.to_json());
-        let body = match specs {
-            [one] => SubmitBody::Template(template(one)),
-            many => SubmitBody::List(types::JobTemplateList::new(many.iter().map(template).collect())),
+        let body: SubmitBody = match specs {
+            [one] => template(one).into(),
+            many => many.iter().map(template).collect::<Vec<_>>().into(),
         };
         Ok(self.client.v1_consumer_jobs_post(Some(&body), options).await?.into_value())
     }
@@ -166,7 +179,10 @@ fn place(ticket: &Ticket) -> Result<Place<'_>> {
     match (ticket.version(), ticket.data().split_once('=')) {
         (1, Some(("token", token))) if !token.is_empty() => Ok(Place::Token(token)),
         (1, Some(("id", ids))) if !ids.is_empty() => Ok(Place::Jobs(ids.split(',').collect())),
-        _ => Err(consign_http::Error::invalid_member("ticket", ticket, "a ticket that this version of consign made").into()),
+        _ => {
+            Err(consign_http::Error::invalid_member("ticket", ticket, "a ticket that this version of consign made")
+                .into())
+        }
     }
 }
 
@@ -201,7 +217,8 @@ impl Provider for Civitai {
     }
     fn submit<'a>(&'a self, specs: &'a [Template], cx: &'a Cx) -> BoxFuture<'a, Result<Submitted<Self>>> {
         Box::pin(async move {
-            let made = self.post(specs, V1ConsumerJobsPostOptions::default().call(cx.call())).await?.unwrap_or_default();
+            let made =
+                self.post(specs, V1ConsumerJobsPostOptions::default().call(cx.call())).await?.unwrap_or_default();
             let ids: Vec<&str> = made.jobs.iter().flatten().filter_map(|j| j.job_id.as_deref()).collect();
             let ticket = match made.token.as_deref().filter(|t| !t.is_empty()) {
                 Some(token) => Self::ticket_of_token(token),
@@ -244,11 +261,21 @@ impl Provider for Civitai {
             let costs: Option<Vec<f64>> = jobs.iter().map(|job| job.cost).collect();
             match costs.filter(|costs| !costs.is_empty()) {
                 Some(costs) => Ok(Price::new(costs, "Buzz")),
-                None => Err(Error::new(ErrorKind::Decode, Delivery::NotSent, "the service told no price; nothing was submitted")),
+                None => Err(Error::new(
+                    ErrorKind::Decode,
+                    Delivery::NotSent,
+                    "the service told no price; nothing was submitted",
+                )),
             }
         })
     }
-    fn cancel<'a>(&'a self, ticket: &'a Ticket, item: Option<&'a str>, force: bool, cx: &'a Cx) -> BoxFuture<'a, Result<()>> {
+    fn cancel<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        item: Option<&'a str>,
+        force: bool,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             match item.map_or_else(|| place(ticket), |id| Ok(Place::Jobs(vec![id])))? {
                 Place::Token(token) => {
@@ -265,7 +292,13 @@ impl Provider for Civitai {
             Ok(())
         })
     }
-    fn taint<'a>(&'a self, ticket: &'a Ticket, item: Option<&'a str>, reason: &'a TaintReason, cx: &'a Cx) -> BoxFuture<'a, Result<()>> {
+    fn taint<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        item: Option<&'a str>,
+        reason: &'a TaintReason,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let body = taint_body(reason);
             match item.map_or_else(|| place(ticket), |id| Ok(Place::Jobs(vec![id])))? {
@@ -285,12 +318,18 @@ impl Provider for Civitai {
             Ok(())
         })
     }
-    fn query<'a>(&'a self, query: &'a JobQuery, cursor: Option<&'a str>, cx: &'a Cx) -> BoxFuture<'a, Result<Page<Self>>> {
+    fn query<'a>(
+        &'a self,
+        query: &'a JobQuery,
+        cursor: Option<&'a str>,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Page<Self>>> {
         Box::pin(async move {
             query.violations().into_result()?;
             let mut options = V1ConsumerJobsQueryPostOptions::default().call(cx.call());
             options.detailed = query.is_detailed().then_some(true);
-            let page = self.client.v1_consumer_jobs_query_post(Some(&query.to_wire(cursor)), options).await?.into_value();
+            let page =
+                self.client.v1_consumer_jobs_query_post(Some(&query.to_wire(cursor)), options).await?.into_value();
             let found = page.jobs.into_iter().flatten().filter_map(|job| {
                 let ticket = Self::ticket_of_job(job.job_id.as_deref()?);
                 let mut jobs = JobStatusCollection::default();
@@ -315,10 +354,13 @@ impl Outputs for Civitai {}
 impl FromEnv for Civitai {
     /// `CIVITAI_API_TOKEN`: the token, required. `CIVITAI_BASE_URL`: another address, optional.
     fn from_env() -> Result<Self> {
-        let token = std::env::var("CIVITAI_API_TOKEN")
-            .map_err(|_| consign_http::Error::config("the environment variable CIVITAI_API_TOKEN is not set (an API token of your Civitai account)"))?;
+        let token = std::env::var(consign_civitai::TOKEN_VARIABLE).map_err(|_| {
+            consign_http::Error::config(
+                "the environment variable CIVITAI_API_TOKEN is not set (an API token of your Civitai account)",
+            )
+        })?;
         let mut builder = Self::builder().token(token);
-        if let Ok(url) = std::env::var("CIVITAI_BASE_URL") {
+        if let Ok(url) = std::env::var(consign_civitai::BASE_URL_VARIABLE) {
             builder = builder.base_url(url);
         }
         builder.build()
@@ -393,11 +435,16 @@ impl CivitaiBuilder {
     /// [`ErrorKind::Config`] if the address, the token or the network settings cannot be used, or no
     /// token was given.
     pub fn build(self) -> Result<Civitai> {
-        let mut http = consign_civitai::builder(self.base_url.as_deref().unwrap_or(Civitai::BASE_URL))?.network(self.network);
+        let mut http = Client::builder(self.base_url.as_deref().unwrap_or(Civitai::BASE_URL))?.network(self.network);
         http = match (self.credentials, self.token) {
             (Some(source), _) => http.credentials(source),
             (None, Some(token)) => http.token(token?),
-            (None, None) => return Err(consign_http::Error::config("no token: give one, or set CIVITAI_API_TOKEN and use from_env").into()),
+            (None, None) => {
+                return Err(consign_http::Error::config(
+                    "no token: give one, or set CIVITAI_API_TOKEN and use from_env",
+                )
+                .into());
+            }
         };
         if let Some(transport) = self.transport {
             http = http.shared_transport(transport);

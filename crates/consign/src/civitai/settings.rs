@@ -36,7 +36,8 @@ impl Model {
             out.add(member, &self.text, "an AIR identifier such as urn:air:sdxl:checkpoint:civitai:101055@128078");
             return;
         }
-        let older = self.text.strip_prefix("@civitai/").is_some_and(|v| !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()));
+        let older =
+            self.text.strip_prefix("@civitai/").is_some_and(|v| !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()));
         if !older && let Err(e) = self.text.parse::<Air>() {
             out.add(member, &self.text, format!("an AIR identifier: {e}"));
         }
@@ -127,9 +128,11 @@ impl Priority {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timeout(Result<TimeSpan, String>);
 
+/// Sent in whole seconds, rounded up.
 impl From<Duration> for Timeout {
     fn from(duration: Duration) -> Self {
-        Self(TimeSpan::try_from(duration).map_err(|_| format!("{duration:?}")))
+        let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+        Self(TimeSpan::try_from(Duration::from_secs(seconds)).map_err(|_| format!("{duration:?}")))
     }
 }
 impl From<TimeSpan> for Timeout {
@@ -139,7 +142,8 @@ impl From<TimeSpan> for Timeout {
 }
 impl From<&str> for Timeout {
     fn from(text: &str) -> Self {
-        let plain = text.len() == 8 && text.bytes().enumerate().all(|(n, b)| if n % 3 == 2 { b == b':' } else { b.is_ascii_digit() });
+        let plain = text.len() == 8
+            && text.bytes().enumerate().all(|(n, b)| if n % 3 == 2 { b == b':' } else { b.is_ascii_digit() });
         Self(text.parse().ok().filter(|_| plain).ok_or_else(|| text.to_owned()))
     }
 }
@@ -266,7 +270,7 @@ impl JobSettings {
         }
         match &self.timeout {
             Some(Timeout(Err(text))) => out.add("timeout", text, "a duration, or text HH:mm:ss"),
-            Some(Timeout(Ok(span))) if span.is_zero() || span.is_negative() => out.add("timeout", span, "more than 0"),
+            Some(Timeout(Ok(span))) if span.ticks() <= 0 => out.add("timeout", span, "more than 0"),
             _ => {}
         }
         if let Some(retries) = self.retries.filter(|r| *r < 0) {
@@ -312,14 +316,21 @@ impl JobSettings {
             Some(value) if fits(value) => from.remove(name),
             _ => None,
         };
-        let texts = |value: Value| value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect::<Vec<_>>();
+        let texts = |value: Value| {
+            value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect::<Vec<_>>()
+        };
         let all_texts = |value: &Value| value.as_array().is_some_and(|a| a.iter().all(Value::is_string));
         let text = |value: Value| value.as_str().map(str::to_owned);
         let small = |value: &Value| value.as_i64().is_some_and(|n| i32::try_from(n).is_ok());
         Self {
             name: take("name", Value::is_string).and_then(text),
             priority: take("priority", |_| true).map(read_priority),
-            providers: take("providers", all_texts).map(texts).unwrap_or_default().iter().map(|p| p.as_str().into()).collect(),
+            providers: take("providers", all_texts)
+                .map(texts)
+                .unwrap_or_default()
+                .iter()
+                .map(|p| p.as_str().into())
+                .collect(),
             expire_at: take("expireAt", Value::is_string).and_then(text).map(DateTime::from),
             properties: take("properties", Value::is_object).and_then(|v| v.as_object().cloned()).unwrap_or_default(),
             callback_url: take("callbackUrl", Value::is_string).and_then(text),
@@ -342,7 +353,8 @@ fn read_priority(json: Value) -> Priority {
         (_, Some("high")) => Priority::Level(PriorityLevel::High),
         (_, Some("normal")) => Priority::Level(PriorityLevel::Normal),
         (_, Some("low")) => Priority::Level(PriorityLevel::Low),
-        _ => match (json.get("min").and_then(number), json.get("max").and_then(number), json.as_object().map(Map::len)) {
+        _ => match (json.get("min").and_then(number), json.get("max").and_then(number), json.as_object().map(Map::len))
+        {
             (Some(min), Some(max), Some(2)) => Priority::Range { min, max },
             _ => Priority::Raw(json),
         },
@@ -357,12 +369,19 @@ pub(crate) fn is_web_url(url: &str) -> bool {
     });
     rest.is_some_and(|rest| {
         let host = rest.split(['/', '?', '#']).next().unwrap_or("");
-        !host.is_empty() && !host.starts_with(':') && !url.bytes().any(|b| b.is_ascii_whitespace() || b.is_ascii_control())
+        !host.is_empty()
+            && !host.starts_with(':')
+            && !url.bytes().any(|b| b.is_ascii_whitespace() || b.is_ascii_control())
     })
 }
 
 /// Adds a violation if a number is outside its range, or is no finite number.
-pub(crate) fn check_range(out: &mut Violations, member: &str, value: Option<f64>, range: std::ops::RangeInclusive<f64>) {
+pub(crate) fn check_range(
+    out: &mut Violations,
+    member: &str,
+    value: Option<f64>,
+    range: std::ops::RangeInclusive<f64>,
+) {
     if let Some(value) = value
         && !range.contains(&value)
     {

@@ -36,7 +36,9 @@ pub(crate) fn of_event(event: &JobEvent, scheduled: Option<bool>) -> Item {
             (State::Failed, true, Some(Reason::Failed))
         }
         Some(JobEventType::ClaimExpired) if over == Some(true) => (State::Failed, true, Some(Reason::Expired)),
-        Some(JobEventType::Rejected | JobEventType::LateRejected | JobEventType::ClaimExpired) => (State::Queued, false, None),
+        Some(JobEventType::Rejected | JobEventType::LateRejected | JobEventType::ClaimExpired) => {
+            (State::Queued, false, None)
+        }
         Some(JobEventType::Initialized) if over != Some(true) => (State::Queued, false, None),
         Some(JobEventType::Claimed | JobEventType::Updated) if over != Some(true) => (State::Running, false, None),
         // The end mark stands beside a word that tells no end, or that is not known.

@@ -37,7 +37,9 @@ impl Template {
         match self {
             Self::TextToImage(spec) => spec.weight(),
             Self::Comfy(spec) => spec.weight(),
-            Self::Raw(object) => object.get("quantity").and_then(Value::as_u64).map_or(1, |q| q.clamp(1, 1_000_000) as usize),
+            Self::Raw(object) => {
+                object.get("quantity").and_then(Value::as_u64).map_or(1, |q| q.clamp(1, 1_000_000) as usize)
+            }
         }
     }
     /// The template as it is sent.

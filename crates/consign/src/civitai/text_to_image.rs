@@ -155,7 +155,11 @@ impl TextToImage {
     /// assert_eq!(by_closure, by_value);
     /// ```
     #[must_use]
-    pub fn additional_network(self, key: impl Into<Model>, change: impl FnOnce(AdditionalNetwork) -> AdditionalNetwork) -> Self {
+    pub fn additional_network(
+        self,
+        key: impl Into<Model>,
+        change: impl FnOnce(AdditionalNetwork) -> AdditionalNetwork,
+    ) -> Self {
         self.additional_network_value(key, change(AdditionalNetwork::new()))
     }
     /// As [`TextToImage::additional_network`], with a finished value.

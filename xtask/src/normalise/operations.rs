@@ -1,0 +1,169 @@
+//! Operations: their ids and names, and everything that is said about them.
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::lower::Lower;
+use super::{answers, bodies, parameters};
+use crate::model::Operation;
+use crate::names::{self, Taken};
+use crate::problem::{Problem, Result};
+use crate::{docs, walk};
+
+/// Names of the generated client's own methods, and statics of the module of operations.
+const METHODS_TAKEN: [&str; 2] = ["from_http", "http"];
+const STATICS_TAKEN: [&str; 1] = ["ALL"];
+
+/// An operation where it stands in the document.
+pub(super) struct Place<'a> {
+    pub id: &'a str,
+    pub method: &'a str,
+    pub path: &'a str,
+    pub item: &'a Value,
+    pub operation: &'a Value,
+}
+
+impl Place<'_> {
+    /// As messages name it.
+    pub(super) fn name(&self) -> String {
+        format!("operation {:?}", self.id)
+    }
+}
+
+/// All operations of a document, in its order.
+///
+/// # Errors
+/// Two operations with the same id, and what their parts report.
+pub(super) fn operations(lower: &mut Lower<'_>, document: &Value) -> Result<Vec<Operation>> {
+    let mut ids: BTreeMap<String, String> = BTreeMap::new();
+    let (mut methods, mut statics) = (Taken::with(&METHODS_TAKEN), Taken::with(&STATICS_TAKEN));
+    let mut options = Taken::default();
+    let mut found = Vec::new();
+    for (path, item) in walk::map(document, "paths") {
+        if !path.starts_with('/') {
+            if !path.starts_with("x-") {
+                lower.components.note(&format!("path {path:?}"), "does not start with a slash and is not generated");
+            }
+            continue;
+        }
+        for method in walk::METHODS {
+            let Some(operation) = item.get(method).filter(|operation| operation.is_object()) else { continue };
+            let verb = method.to_uppercase();
+            let id = id(lower, operation, &verb, path);
+            let here = format!("{verb} {path}");
+            if let Some(first) = ids.insert(id.clone(), here.clone()) {
+                let what = format!("{first} and {here} have the same operationId; give one of them another");
+                return Err(Problem::new(format!("operation {id:?}"), what));
+            }
+            let place = Place { id: &id, method: &verb, path, item, operation };
+            let names = Names::claim(lower, &place, &mut methods, &mut statics, &mut options);
+            found.push(one(lower, &place, names)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The id of an operation; one without gets an id from method and path.
+fn id(lower: &Lower<'_>, operation: &Value, verb: &str, path: &str) -> String {
+    match walk::text(operation, "operationId").filter(|id| !id.trim().is_empty()) {
+        Some(id) => id.to_owned(),
+        None => {
+            let id = names::field_name(&format!("{} {}", verb.to_lowercase(), path.replace(['/', '{', '}'], " ")));
+            lower.components.note(&format!("{verb} {path}"), format_args!("has no operationId; it is called {id:?}"));
+            id
+        }
+    }
+}
+
+/// What an operation is called in Rust.
+struct Names {
+    method: String,
+    constant: String,
+    options: String,
+}
+
+impl Names {
+    fn claim(
+        lower: &Lower<'_>,
+        place: &Place<'_>,
+        methods: &mut Taken,
+        statics: &mut Taken,
+        options: &mut Taken,
+    ) -> Self {
+        let wanted = names::field_name(place.id);
+        let method = methods.claim(&wanted);
+        if method != wanted {
+            let what = format!("its method is called {method}, because {wanted} is taken");
+            lower.components.note(&place.name(), what);
+        }
+        let constant = statics.claim(&names::static_name(&method));
+        let base = if method == wanted { names::type_name(place.id) } else { names::type_name(&method) };
+        Self { constant, options: options.claim(&format!("{}Options", base.trim_end_matches('_'))), method }
+    }
+}
+
+fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operation> {
+    if let Some(at) = place.path.find(['?', '#']) {
+        let what = format!(
+            "the path {:?} has a query or fragment in it ({:?}); declare parameters instead",
+            place.path,
+            &place.path[at..]
+        );
+        return Err(Problem::new(place.name(), what));
+    }
+    let body = bodies::body(lower, place)?;
+    let parameters = parameters::parameters(lower, place, body.is_some())?;
+    let answer = answers::answer(lower, place)?;
+    if walk::map(place.operation, "callbacks").keys().next().is_some() {
+        lower.components.note(&place.name(), "callbacks are not generated");
+    }
+    Ok(Operation {
+        id: place.id.to_owned(),
+        method: place.method.to_owned(),
+        path: place.path.to_owned(),
+        name: names.method,
+        constant: names.constant,
+        options: names.options,
+        docs: description(place),
+        parameters,
+        body,
+        answer: answer.answer,
+        accept: answer.accept,
+        empty: answer.empty,
+        failures: answer.failures,
+    })
+}
+
+/// Summary and description of an operation.
+fn description(place: &Place<'_>) -> Vec<String> {
+    let text = |value: &Value, key: &str| walk::text(value, key).map(docs::markdown).unwrap_or_default();
+    let mut lines = text(place.operation, "summary");
+    if lines.is_empty() {
+        lines = text(place.item, "summary");
+    }
+    let description = text(place.operation, "description");
+    if lines.is_empty() {
+        lines = description;
+    } else if !description.is_empty() && description != lines {
+        close_sentence(&mut lines);
+        lines.push(String::new());
+        lines.extend(description);
+    }
+    if lines.is_empty() {
+        lines.push(format!("The operation {}.", docs::code(place.id)));
+    }
+    if walk::is_true(place.operation, "deprecated") {
+        lines.push(String::new());
+        lines.push("Deprecated by the provider.".to_owned());
+    }
+    lines
+}
+
+/// A summary ends like a sentence.
+fn close_sentence(lines: &mut [String]) {
+    if let Some(last) = lines.last_mut()
+        && last.ends_with(|c: char| c.is_alphanumeric() || c == '`' || c == ')')
+    {
+        last.push('.');
+    }
+}

@@ -1,0 +1,216 @@
+//! Parameters: those of the path and the operation together, each as one value or list of plain values.
+use serde_json::{Value, json};
+
+use super::lower::Lower;
+use super::operations::Place;
+use crate::model::{In, ListForm, Parameter};
+use crate::names::{self, Taken};
+use crate::problem::Result;
+use crate::{docs, walk};
+
+/// Arguments and fields that every method has.
+const NAMES_TAKEN: [&str; 4] = ["call", "options", "request", "self"];
+/// Headers that are not parameters, by the OpenAPI specification.
+const HEADERS_IGNORED: [&str; 3] = ["accept", "authorization", "content-type"];
+
+/// The parameters of an operation: those in the path in the order of the template, then the others.
+pub(super) fn parameters(lower: &mut Lower<'_>, place: &Place<'_>, has_body: bool) -> Result<Vec<Parameter>> {
+    let mut taken = Taken::with(&NAMES_TAKEN);
+    if has_body {
+        taken.claim("body");
+    }
+    let declared = declared(place);
+    let mut found = Vec::new();
+    for name in template(place.path) {
+        match declared.iter().find(|value| is(value, "path", name)) {
+            Some(value) => found.extend(one(lower, place, value, In::Path, &mut taken)?),
+            None => {
+                let what = format!("the path has {{{name}}} without a parameter; it is taken as text");
+                lower.components.note(&place.name(), what);
+                let value = json!({"name": name, "in": "path", "schema": {"type": "string"}});
+                found.extend(one(lower, place, &value, In::Path, &mut taken)?);
+            }
+        }
+    }
+    for value in &declared {
+        let name = walk::text(value, "name").unwrap_or_default();
+        let drop = |why: &str| lower.components.note(&place.name(), format_args!("parameter {name:?} {why}"));
+        match walk::text(value, "in") {
+            Some("query") => found.extend(one(lower, place, value, In::Query, &mut taken)?),
+            Some("header") if HEADERS_IGNORED.contains(&name.to_ascii_lowercase().as_str()) => {
+                drop("is set by the transport and not generated");
+            }
+            Some("header") => found.extend(one(lower, place, value, In::Header, &mut taken)?),
+            Some("path") if template(place.path).any(|known| known == name) => {}
+            Some("path") => drop("is not in the path and not generated"),
+            Some("cookie") => drop("is a cookie and not generated"),
+            _ => drop("is neither in path, query nor header and not generated"),
+        }
+    }
+    Ok(found)
+}
+
+/// The names in a path template, in order.
+fn template(path: &str) -> impl Iterator<Item = &str> {
+    path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+}
+
+/// The parameters of the path and of the operation; the operation's win.
+fn declared(place: &Place<'_>) -> Vec<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    for value in walk::list(place.item, "parameters").iter().chain(walk::list(place.operation, "parameters")) {
+        let same = |known: &Value| known.get("name") == value.get("name") && known.get("in") == value.get("in");
+        match all.iter().position(same) {
+            Some(index) => all[index] = value.clone(),
+            None => all.push(value.clone()),
+        }
+    }
+    all
+}
+
+fn is(value: &Value, place: &str, name: &str) -> bool {
+    walk::text(value, "in") == Some(place) && walk::text(value, "name") == Some(name)
+}
+
+/// One declared parameter. An object becomes a parameter for each of its members.
+fn one(
+    lower: &mut Lower<'_>,
+    place: &Place<'_>,
+    value: &Value,
+    within: In,
+    taken: &mut Taken,
+) -> Result<Vec<Parameter>> {
+    let wire = walk::text(value, "name").unwrap_or_default();
+    let at = format!("{}, parameter {wire:?}", place.name());
+    let text = json!({"type": "string"});
+    let schema = value.get("schema").unwrap_or(&text).clone();
+    let json_text = value.get("schema").is_none() && !walk::map(value, "content").is_empty();
+    let required = within == In::Path || walk::is_true(value, "required");
+    if json_text {
+        lower.components.note(&at, "is sent as the text of a JSON value");
+        let docs = described(value, &json!({}), wire);
+        let name = claim(lower, taken, wire, &at);
+        return Ok(vec![Parameter {
+            wire: wire.to_owned(),
+            name,
+            place: within,
+            required,
+            schema: json!({}),
+            list: None,
+            docs,
+        }]);
+    }
+    let simple = lower.components.followed(&schema, &at);
+    if within == In::Query && is_object(&simple) {
+        let members = members(lower, value, &simple, &at);
+        if !members.is_empty() {
+            let mut all = Vec::new();
+            for member in &members {
+                all.extend(one(lower, place, member, within, taken)?);
+            }
+            return Ok(all);
+        }
+    }
+    let list = list_form(lower, value, &simple, within, &at);
+    let item = if list.is_some() { simple.get("items").unwrap_or(&text).clone() } else { schema.clone() };
+    let hint = format!("{} {wire}", names::type_name(place.id));
+    let usage = lower.usage(&item, &at, &hint)?;
+    let schema = if scalar(lower, &item, &at) {
+        usage.schema
+    } else {
+        lower.components.note(&at, "is sent as the text of a JSON value");
+        json!({})
+    };
+    let docs = described(value, &simple, wire);
+    let name = claim(lower, taken, wire, &at);
+    Ok(vec![Parameter { wire: wire.to_owned(), name, place: within, required, schema, list, docs }])
+}
+
+fn claim(lower: &Lower<'_>, taken: &mut Taken, wire: &str, at: &str) -> String {
+    let wanted = names::field_name(wire);
+    if !taken.has(&wanted) {
+        return taken.claim(&wanted);
+    }
+    let name = taken.claim(&format!("{wanted}_"));
+    lower.components.note(at, format_args!("is called {name}, because {wanted} is taken"));
+    name
+}
+
+fn described(value: &Value, schema: &Value, wire: &str) -> Vec<String> {
+    let mut merged = schema.clone();
+    if let (Some(merged), Some(text)) = (merged.as_object_mut(), value.get("description")) {
+        merged.insert("description".to_owned(), text.clone());
+    }
+    if walk::is_true(value, "deprecated") {
+        merged["deprecated"] = json!(true);
+    }
+    docs::describe(&merged, &format!("The parameter {}.", docs::code(wire)))
+}
+
+fn is_object(schema: &Value) -> bool {
+    walk::text(schema, "type") == Some("object") || schema.get("properties").is_some()
+}
+
+/// Whether a value of this schema can be written as plain text.
+fn scalar(lower: &Lower<'_>, schema: &Value, at: &str) -> bool {
+    let schema = lower.components.followed(schema, at);
+    if schema.get("x-rust-type").is_some() {
+        return true;
+    }
+    if schema.get("oneOf").is_some() {
+        return walk::list(&schema, "oneOf").iter().all(|form| {
+            let form = lower.components.followed(form, at);
+            form.get("oneOf").is_none()
+                && matches!(walk::text(&form, "type"), Some("string" | "integer" | "number" | "boolean"))
+        });
+    }
+    let plain = matches!(walk::text(&schema, "type"), Some("string" | "integer" | "number" | "boolean"));
+    plain || super::lower::is_enum(&schema)
+}
+
+/// How a list is written; `None` for a single value.
+fn list_form(lower: &Lower<'_>, value: &Value, schema: &Value, within: In, at: &str) -> Option<ListForm> {
+    let style = walk::text(value, "style");
+    if within == In::Path && matches!(style, Some("label" | "matrix")) {
+        lower.components.note(at, format_args!("the style {:?} is not used", style.unwrap_or_default()));
+    }
+    if walk::text(schema, "type") != Some("array") && schema.get("items").is_none() {
+        return None;
+    }
+    if within != In::Query {
+        return Some(ListForm::Joined(','));
+    }
+    match (style.unwrap_or("form"), value.get("explode")) {
+        ("spaceDelimited", explode) if explode != Some(&json!(true)) => Some(ListForm::Joined(' ')),
+        ("pipeDelimited", explode) if explode != Some(&json!(true)) => Some(ListForm::Joined('|')),
+        (_, Some(Value::Bool(false))) => Some(ListForm::Joined(',')),
+        _ => Some(ListForm::Repeated),
+    }
+}
+
+/// The members of an object in the query, as parameters of their own.
+fn members(lower: &Lower<'_>, value: &Value, schema: &Value, at: &str) -> Vec<Value> {
+    let wire = walk::text(value, "name").unwrap_or_default();
+    let deep = walk::text(value, "style") == Some("deepObject");
+    if !deep && value.get("explode") == Some(&json!(false)) {
+        return Vec::new();
+    }
+    let must = walk::is_true(value, "required");
+    let member = |(name, schema): (&String, &Value)| {
+        let required = must && walk::list(schema, "required").iter().any(|r| r == name);
+        let wire = if deep { format!("{wire}[{name}]") } else { name.clone() };
+        let mut parameter = json!({"name": wire, "in": "query", "required": required, "schema": schema});
+        if let Some(text) = schema.get("description") {
+            parameter["description"] = text.clone();
+        }
+        parameter
+    };
+    let members: Vec<Value> = walk::map(schema, "properties").iter().map(member).collect();
+    if !members.is_empty() {
+        lower.components.note(at, "each member of the object is a parameter of its own");
+        if schema.get("additionalProperties").is_some_and(Value::is_object) {
+            lower.components.note(at, "members without a name are not sent");
+        }
+    }
+    members
+}

@@ -142,19 +142,20 @@ impl Provider for Civitai {
         }
         complaints
     }
-    async fn state(url: &str, operation: &Operation, body: &Value) -> Result<(String, bool), String> {
+    async fn state(url: &str, operation: &Operation, body: &Value) -> Option<Result<(String, bool), String>> {
         let ticket = match operation.id {
             "v1_consumer_jobs_post" | "v1_consumer_jobs_get" => consign::civitai::Civitai::ticket_of_token("a-token"),
             "v1_consumer_jobs_job_id_get" => {
-                let arguments = Self::arguments(operation, body);
-                consign::civitai::Civitai::ticket_of_job(&arguments.path[0])
+                consign::civitai::Civitai::ticket_of_job(&Self::arguments(operation, body).path[0])
             }
-            other => return Err(format!("an answer of {other} has no state")),
+            _ => return None,
         };
-        let jobs = Jobs::new(consign::civitai::Civitai::from_client(client(url)));
-        let job = jobs.attach(ticket).map_err(|error| error.to_string())?;
-        let snapshot = job.look().await.map_err(|error| error.to_string())?;
-        Ok((snapshot.state().as_str().to_owned(), snapshot.finished()))
+        let look = async {
+            let jobs = Jobs::new(consign::civitai::Civitai::from_client(client(url)));
+            let snapshot = jobs.attach(ticket)?.look().await?;
+            Ok((snapshot.state().as_str().to_owned(), snapshot.finished()))
+        };
+        Some(look.await.map_err(|error: consign::Error| error.to_string()))
     }
 }
 

@@ -3,6 +3,8 @@
 //! It reads the folder named by `CONSIGN_VECTORS`, else `tests/vectors`, and writes one JSON line for each vector to
 //! the file named by `CONSIGN_VECTORS_REPORT`. A relative name counts from the workspace's root. Each provider has one
 //! module here, which knows how its methods are called.
+#![allow(unreachable_pub, reason = "in a test program pub means shared between its modules")]
+
 mod arguments;
 mod broken;
 mod civitai;

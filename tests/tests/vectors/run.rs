@@ -40,8 +40,13 @@ pub trait Provider {
     fn arguments(operation: &Operation, body: &Value) -> Arguments;
     /// The texts that a message made from an unsuccessful body has to hold; none: the beginning of the body.
     fn words(body: &Value) -> Vec<String>;
-    /// The facade's state and end mark for an answer that the server at `url` gives again.
-    fn state(url: &str, operation: &Operation, body: &Value) -> impl Future<Output = Result<(String, bool), String>>;
+    /// The facade's state and end mark for an answer that the server at `url` gives again; `None` if this
+    /// operation's answers have no state.
+    fn state(
+        url: &str,
+        operation: &Operation,
+        body: &Value,
+    ) -> impl Future<Output = Option<Result<(String, bool), String>>>;
 }
 
 /// What came of a call.
@@ -209,19 +214,19 @@ fn response_line<P: Provider>(server: &Server, line: &ResponseLine, mut row: Row
             }
         }
     }
-    if line.expect.state.is_some() || line.expect.finished.is_some() {
-        match block_on(P::state(server.url(), operation, &json)) {
-            Ok((state, finished)) => {
-                if line.expect.state.as_ref().is_some_and(|expected| *expected != state) {
-                    row.why.push(format!("state: expected {:?}, found {state:?}", line.expect.state));
-                }
-                if line.expect.finished.is_some_and(|expected| expected != finished) {
-                    row.why.push(format!("finished: expected {:?}, found {finished}", line.expect.finished));
-                }
-                (row.state, row.finished) = (Some(state), Some(finished));
-            }
-            Err(error) => row.why.push(format!("state: {error}")),
+    let expects = line.expect.state.is_some() || line.expect.finished.is_some();
+    let seen = match &called.reply {
+        Ok(_) if !json.is_null() => block_on(P::state(server.url(), operation, &json)),
+        _ => None,
+    };
+    match seen {
+        Some(Ok((state, finished))) => {
+            row.why.extend(judge_state(line, &state, finished));
+            (row.state, row.finished) = (Some(state), Some(finished));
         }
+        Some(Err(error)) if expects => row.why.push(format!("no state: {error}")),
+        None if expects => row.why.push("no state: it was refused, or its operation gives none".to_owned()),
+        _ => {}
     }
     if row.why.is_empty() {
         row.outcome = if called.reply.is_ok() { Outcome::Decoded } else { Outcome::Refused };
@@ -270,6 +275,18 @@ impl Wanted {
             Err(_) => Self::Error(true),
         }
     }
+}
+
+/// How the facade's state differs from the one expected.
+fn judge_state(line: &ResponseLine, state: &str, finished: bool) -> Vec<String> {
+    let mut why = Vec::new();
+    if let Some(expected) = line.expect.state.as_deref().filter(|expected| *expected != state) {
+        why.push(format!("state: expected {expected:?}, found {state:?}"));
+    }
+    if let Some(expected) = line.expect.finished.filter(|expected| *expected != finished) {
+        why.push(format!("finished: expected {expected}, found {finished}"));
+    }
+    why
 }
 
 /// What is wrong with an error that was expected.

@@ -191,7 +191,6 @@ impl<P: Provider> fmt::Debug for WaitCall<P> {
 
 /// A cancellation being set up; await it.
 #[must_use = "nothing happens until it is awaited"]
-#[derive(Debug)]
 pub struct CancelCall<P: Cancel> {
     job: Job<P>,
     item: Option<String>,
@@ -246,9 +245,15 @@ impl<P: Cancel> IntoFuture for CancelCall<P> {
     }
 }
 
+impl<P: Cancel> fmt::Debug for CancelCall<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("CancelCall");
+        out.field("job", &self.job).field("item", &self.item).field("force", &self.force).finish()
+    }
+}
+
 /// A taint being set up; await it.
 #[must_use = "nothing happens until it is awaited"]
-#[derive(Debug)]
 pub struct TaintCall<P: Taint> {
     job: Job<P>,
     item: Option<String>,
@@ -282,5 +287,12 @@ impl<P: Taint> IntoFuture for TaintCall<P> {
                 shared.call(Repeat::Always, || shared.provider.taint(job.ticket(), item, &self.reason, job.cx()));
             call.instrument(job.span().clone()).await.map_err(|e| e.with_ticket(job.ticket()))
         })
+    }
+}
+
+impl<P: Taint> fmt::Debug for TaintCall<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("TaintCall");
+        out.field("job", &self.job).field("item", &self.item).field("reason", &self.reason).finish()
     }
 }

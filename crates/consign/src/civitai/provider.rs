@@ -297,6 +297,10 @@ impl Provider for Civitai {
             Ok(Submitted { ticket, snapshot: Some(snapshot(made)) })
         })
     }
+    /// A read by id is never held.
+    fn hold(ticket: &Ticket) -> Option<Duration> {
+        if matches!(place(ticket), Ok(Place::Token(_))) { Self::CAPS.long_poll } else { None }
+    }
     fn look<'a>(&'a self, ticket: &'a Ticket, look: Look, cx: &'a Cx) -> BoxFuture<'a, Result<Snapshot<Self>>> {
         Box::pin(async move {
             let jobs = match place(ticket)? {

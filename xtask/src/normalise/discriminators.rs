@@ -141,7 +141,7 @@ fn variants(
     }
     for (_, form) in &found {
         let followed = components.followed(form, place);
-        if !is_object(components, &followed) {
+        if !is_object(components, &followed, 0) {
             return Err("not every form is an object".to_owned());
         }
     }
@@ -229,14 +229,16 @@ fn values_of(
     }
 }
 
-fn is_object(components: &Components, schema: &Value) -> bool {
+/// Whether every value of a schema is an object.
+fn is_object(components: &Components, schema: &Value, depth: usize) -> bool {
     match walk::text(schema, "type") {
-        Some("object") => true,
-        Some(_) => false,
+        Some(kind) => kind == "object",
+        None if schema.get("properties").is_some() || schema.get("discriminator").is_some() => true,
+        // Unions that contain each other are not looked at for ever.
+        None if depth > 8 => false,
         None => {
-            schema.get("properties").is_some()
-                || schema.get("discriminator").is_some()
-                || walk::list(schema, "oneOf").iter().all(|form| is_object(components, &components.followed(form, "")))
+            let object = |form| is_object(components, &components.followed(form, ""), depth + 1);
+            walk::list(schema, "oneOf").iter().all(object)
         }
     }
 }
@@ -328,6 +330,16 @@ mod tests {
                 "discriminator": {"propertyName": "kind"}},
             "Cat": {"allOf": [resolve::refer("Animal")]}, "Dog": {"allOf": [resolve::refer("Animal")]}}));
         assert_eq!(values(&choices, "Animal"), pairs(&[("Cat", "Cat"), ("Dog", "Dog")]));
+    }
+
+    #[test]
+    fn unions_that_contain_each_other_end() {
+        let (choices, notes) = find(json!({
+            "U": {"oneOf": [resolve::refer("A")], "discriminator": {"propertyName": "kind"}},
+            "A": {"oneOf": [resolve::refer("B"), {"type": "integer"}]}, "B": {"oneOf": [resolve::refer("A"), {"type": "object"}]},
+            "D": {"oneOf": [resolve::refer("E")], "discriminator": {"propertyName": "kind"}},
+            "E": {"oneOf": [resolve::refer("D")], "discriminator": {"propertyName": "kind"}}}));
+        assert!(!choices.unions.contains_key("U") && notes.contains("not every form is an object"), "{notes}");
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Client {
             .options(options.call);
         self.http.json(request).await
     }
-    /// Reads the server's version
+    /// Reads the server's version.
     ///
     /// `POST /version`
     ///
@@ -279,7 +279,7 @@ impl Client {
             .options(options.call);
         self.http.bytes(request).await
     }
-    /// Describes the node
+    /// Describes the node.
     ///
     /// `GET /node_info`
     ///
@@ -299,7 +299,7 @@ impl Client {
             .options(options.call);
         self.http.json(request).await
     }
-    /// Lists the nodes that this one knows
+    /// Lists the nodes that this one knows.
     ///
     /// `GET /peers`
     ///
@@ -319,7 +319,7 @@ impl Client {
             .options(options.call);
         self.http.json(request).await
     }
-    /// Reads how full the node's disks are
+    /// Reads how full the node's disks are.
     ///
     /// `GET /healthz`
     ///

@@ -119,7 +119,7 @@ impl Client {
             .options(options.call);
         self.http.json(request).await
     }
-    /// Reads a job
+    /// Reads a job.
     ///
     /// `GET /api/v1/orchestrator/jobs/{id}`
     ///
@@ -357,7 +357,7 @@ impl Client {
             .options(options.call);
         self.http.json(request).await
     }
-    /// Lists nodes
+    /// Lists nodes.
     ///
     /// `GET /api/v1/orchestrator/nodes`
     ///
@@ -386,7 +386,7 @@ impl Client {
             .options(options.call);
         self.http.json(request).await
     }
-    /// Reads a node
+    /// Reads a node.
     ///
     /// `GET /api/v1/orchestrator/nodes/{id}`
     ///
@@ -411,7 +411,7 @@ impl Client {
             .options(options.call);
         self.http.json(request).await
     }
-    /// Approves, rejects or removes a node
+    /// Approves, rejects or removes a node.
     ///
     /// `PUT /api/v1/orchestrator/nodes/{id}`
     ///
@@ -441,7 +441,7 @@ impl Client {
             .options(options.call);
         self.http.json(request).await
     }
-    /// Asks whether the server lives
+    /// Asks whether the server lives.
     ///
     /// `GET /api/v1/agent/alive`
     ///
@@ -463,7 +463,7 @@ impl Client {
             .options(options.call);
         self.http.json(request).await
     }
-    /// Reads the server's version
+    /// Reads the server's version.
     ///
     /// `GET /api/v1/agent/version`
     ///
@@ -485,7 +485,7 @@ impl Client {
             .options(options.call);
         self.http.json(request).await
     }
-    /// Describes the node that answers
+    /// Describes the node that answers.
     ///
     /// `GET /api/v1/agent/node`
     ///
@@ -531,7 +531,7 @@ impl Client {
             .options(options.call);
         self.http.json(request).await
     }
-    /// Reads the node's settings
+    /// Reads the node's settings.
     ///
     /// `GET /api/v1/agent/config`
     ///
@@ -601,7 +601,7 @@ impl Client {
             .options(options.call);
         self.http.json(request).await
     }
-    /// Reads one way to get a token
+    /// Reads one way to get a token.
     ///
     /// `GET /api/v1/auth/{method}`
     ///

@@ -103,14 +103,7 @@ impl Names {
 }
 
 fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operation> {
-    if let Some(at) = place.path.find(['?', '#']) {
-        let what = format!(
-            "the path {:?} has a query or fragment in it ({:?}); declare parameters instead",
-            place.path,
-            &place.path[at..]
-        );
-        return Err(Problem::new(place.name(), what));
-    }
+    let path = sent_path(lower, place)?;
     let body = bodies::body(lower, place)?;
     let parameters = parameters::parameters(lower, place, body.is_some())?;
     let answer = answers::answer(lower, place)?;
@@ -120,7 +113,7 @@ fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operati
     Ok(Operation {
         id: place.id.to_owned(),
         method: place.method.to_owned(),
-        path: place.path.to_owned(),
+        path,
         name: names.method,
         constant: names.constant,
         options: names.options,
@@ -133,6 +126,20 @@ fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operati
         switches: walk::map(place.operation, "responses").contains_key(answers::SWITCHED),
         failures: answer.failures,
     })
+}
+
+/// The path as it is sent: without a fragment, which some documents use to tell two operations of one path apart.
+fn sent_path(lower: &Lower<'_>, place: &Place<'_>) -> Result<String> {
+    let (path, fragment) = place.path.split_once('#').unwrap_or((place.path, ""));
+    if !fragment.is_empty() {
+        lower.components.note(&place.name(), format_args!("the fragment {fragment:?} of its path is not sent"));
+    }
+    if path.contains('?') {
+        let what =
+            format!("the path {path:?} has a query in it; declare parameters instead, in the document or its overlay");
+        return Err(Problem::new(place.name(), what));
+    }
+    Ok(path.to_owned())
 }
 
 /// Summary and description of an operation.
@@ -166,5 +173,79 @@ fn close_sentence(lines: &mut [String]) {
         && last.ends_with(|c: char| c.is_alphanumeric() || c == '`' || c == ')')
     {
         last.push('.');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{model, operation};
+    use crate::problem::Notes;
+    use serde_json::{Value, json};
+
+    fn ok() -> Value {
+        json!({"200": {"description": ""}})
+    }
+
+    #[test]
+    fn an_operation_without_an_id_is_named_after_method_and_path() {
+        let (one, notes) = operation(json!({"responses": ok()}));
+        assert_eq!(
+            (one.id.as_str(), one.name.as_str(), one.options.as_str()),
+            ("post_x_id", "post_x_id", "PostXIdOptions")
+        );
+        assert!(notes.contains("POST /x/{id}: has no operationId; it is called \"post_x_id\""));
+    }
+
+    #[test]
+    fn the_same_id_twice_is_an_error_that_names_both() {
+        let one = json!({"operationId": "same", "responses": ok()});
+        let document = json!({"openapi": "3.0.3", "paths": {"/a": {"get": one}, "/b": {"put": one}}});
+        let problem = super::super::normalise(document, "", Notes::default()).unwrap_err().to_string();
+        assert_eq!(
+            problem,
+            "operation \"same\": GET /a and PUT /b have the same operationId; give one of them another"
+        );
+    }
+
+    #[test]
+    fn ids_that_become_the_same_or_are_taken_are_noted() {
+        let one = |id: &str| json!({"operationId": id, "responses": ok()});
+        let (api, notes) = model(
+            json!({"/a": {"get": one("getIt"), "put": one("get_it")}, "/b": {"get": one("all"), "put": one("from_http")}, "/c": {"get": one("match")}}),
+            json!({}),
+        );
+        let names: Vec<(&str, &str)> =
+            api.operations.iter().map(|one| (one.name.as_str(), one.constant.as_str())).collect();
+        assert_eq!(
+            names,
+            [
+                ("get_it", "GET_IT"),
+                ("get_it2", "GET_IT2"),
+                ("all", "ALL2"),
+                ("from_http2", "FROM_HTTP2"),
+                ("match_", "MATCH")
+            ]
+        );
+        assert!(notes.contains("operation \"get_it\": its method is called get_it2"), "{notes}");
+    }
+
+    #[test]
+    fn a_fragment_is_not_sent_and_a_query_in_the_path_is_an_error() {
+        let paths =
+            |path: &str| json!({"openapi": "3.0.3", "paths": {path: {"get": {"operationId": "a", "responses": ok()}}}});
+        let (api, notes) = super::super::normalise(paths("/a#b"), "", Notes::default()).unwrap();
+        assert_eq!(api.operations[0].path, "/a");
+        assert!(notes.text().contains("the fragment \"b\""));
+        let problem = super::super::normalise(paths("/a?b=c"), "", Notes::default()).unwrap_err();
+        assert!(problem.to_string().contains("declare parameters instead"));
+    }
+
+    #[test]
+    fn summary_and_description_become_documentation() {
+        let (one, _) = operation(
+            json!({"operationId": "a", "summary": "Does it", "description": "Well.", "deprecated": true, "responses": ok()}),
+        );
+        assert_eq!(one.docs, ["Does it.", "", "Well.", "", "Deprecated by the provider."]);
+        assert_eq!(operation(json!({"operationId": "a", "responses": ok()})).0.docs, ["The operation `a`."]);
     }
 }

@@ -52,6 +52,7 @@ pub(super) fn parameters(lower: &mut Lower<'_>, place: &Place<'_>, has_body: boo
 
 /// The names in a path template, in order.
 fn template(path: &str) -> impl Iterator<Item = &str> {
+    let path = path.split('#').next().unwrap_or_default();
     path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
 
@@ -72,7 +73,7 @@ fn is(value: &Value, place: &str, name: &str) -> bool {
     walk::text(value, "in") == Some(place) && walk::text(value, "name") == Some(name)
 }
 
-/// One declared parameter. An object becomes a parameter for each of its members.
+/// One declared parameter. An object in the query becomes a parameter for each of its members.
 fn one(
     lower: &mut Lower<'_>,
     place: &Place<'_>,
@@ -80,50 +81,50 @@ fn one(
     within: In,
     taken: &mut Taken,
 ) -> Result<Vec<Parameter>> {
-    let wire = walk::text(value, "name").unwrap_or_default();
-    let at = format!("{}, parameter {wire:?}", place.name());
-    let text = json!({"type": "string"});
-    let schema = value.get("schema").unwrap_or(&text).clone();
-    let json_text = value.get("schema").is_none() && !walk::map(value, "content").is_empty();
-    let required = within == In::Path || walk::is_true(value, "required");
-    if json_text {
-        lower.components.note(&at, "is sent as the text of a JSON value");
-        let docs = described(value, &json!({}), wire);
-        let name = claim(lower, taken, wire, &at);
-        return Ok(vec![Parameter {
-            wire: wire.to_owned(),
-            name,
-            place: within,
-            required,
-            schema: json!({}),
-            list: None,
-            docs,
-        }]);
-    }
-    let simple = lower.components.followed(&schema, &at);
-    if within == In::Query && is_object(&simple) {
-        let members = members(lower, value, &simple, &at);
+    let at = format!("{}, parameter {:?}", place.name(), walk::text(value, "name").unwrap_or_default());
+    if within == In::Query && value.get("schema").is_some() {
+        let simple = lower.components.followed(&value["schema"], &at);
+        let members = if is_object(&simple) { members(lower, value, &simple, &at) } else { Vec::new() };
         if !members.is_empty() {
-            let mut all = Vec::new();
-            for member in &members {
-                all.extend(one(lower, place, member, within, taken)?);
-            }
-            return Ok(all);
+            return members.iter().map(|member| single(lower, place, member, within, taken)).collect();
         }
     }
+    Ok(vec![single(lower, place, value, within, taken)?])
+}
+
+/// One value or list.
+fn single(lower: &mut Lower<'_>, place: &Place<'_>, value: &Value, within: In, taken: &mut Taken) -> Result<Parameter> {
+    let wire = walk::text(value, "name").unwrap_or_default();
+    let at = format!("{}, parameter {wire:?}", place.name());
+    let required = within == In::Path || walk::is_true(value, "required");
+    let text = json!({"type": "string"});
+    let any = json!({});
+    // A parameter described by a media type is a JSON value as text.
+    let schema = match (value.get("schema"), walk::map(value, "content").is_empty()) {
+        (Some(schema), _) => schema,
+        (None, true) => &text,
+        (None, false) => &any,
+    };
+    let simple = lower.components.followed(schema, &at);
     let list = list_form(lower, value, &simple, within, &at);
-    let item = if list.is_some() { simple.get("items").unwrap_or(&text).clone() } else { schema.clone() };
-    let hint = format!("{} {wire}", names::type_name(place.id));
-    let usage = lower.usage(&item, &at, &hint)?;
-    let schema = if scalar(lower, &item, &at) {
-        usage.schema
+    let item = if list.is_some() { simple.get("items").unwrap_or(&text) } else { schema };
+    let schema = if scalar(lower, item, &at) {
+        let usage = lower.usage(item, &at, &format!("{} {wire}", names::type_name(place.id)))?;
+        lower.opened(usage.schema)
     } else {
         lower.components.note(&at, "is sent as the text of a JSON value");
-        json!({})
+        any
     };
-    let docs = described(value, &simple, wire);
     let name = claim(lower, taken, wire, &at);
-    Ok(vec![Parameter { wire: wire.to_owned(), name, place: within, required, schema, list, docs }])
+    Ok(Parameter {
+        wire: wire.to_owned(),
+        name,
+        place: within,
+        required,
+        schema,
+        list,
+        docs: described(value, &simple, wire),
+    })
 }
 
 fn claim(lower: &Lower<'_>, taken: &mut Taken, wire: &str, at: &str) -> String {
@@ -196,11 +197,11 @@ fn members(lower: &Lower<'_>, value: &Value, schema: &Value, at: &str) -> Vec<Va
         return Vec::new();
     }
     let must = walk::is_true(value, "required");
-    let member = |(name, schema): (&String, &Value)| {
+    let member = |(name, inner): (&String, &Value)| {
         let required = must && walk::list(schema, "required").iter().any(|r| r == name);
         let wire = if deep { format!("{wire}[{name}]") } else { name.clone() };
-        let mut parameter = json!({"name": wire, "in": "query", "required": required, "schema": schema});
-        if let Some(text) = schema.get("description") {
+        let mut parameter = json!({"name": wire, "in": "query", "required": required, "schema": inner});
+        if let Some(text) = inner.get("description") {
             parameter["description"] = text.clone();
         }
         parameter
@@ -213,4 +214,108 @@ fn members(lower: &Lower<'_>, value: &Value, schema: &Value, at: &str) -> Vec<Va
         }
     }
     members
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{model, operation};
+    use super::*;
+
+    fn with(parameters: Value) -> (Vec<Parameter>, String) {
+        let (one, notes) =
+            operation(json!({"operationId": "a", "parameters": parameters, "responses": {"200": {"description": ""}}}));
+        (one.parameters, notes)
+    }
+    /// The only parameter beside the one in the path.
+    fn only(parameter: Value) -> (Parameter, String) {
+        let (mut all, notes) = with(json!([parameter]));
+        assert_eq!(all.len(), 2);
+        (all.remove(1), notes)
+    }
+
+    #[test]
+    fn parameters_of_the_operation_replace_those_of_the_path() {
+        let (all, _) = with(json!([{"name": "id", "in": "path", "required": true, "schema": {"type": "integer"}},
+            {"name": "id", "in": "query", "schema": {"type": "string"}}]));
+        assert_eq!((all.len(), all[0].schema["type"].as_str(), all[1].name.as_str()), (2, Some("integer"), "id_"));
+    }
+
+    #[test]
+    fn those_in_the_path_come_in_the_order_of_the_template() {
+        let parameter = |name: &str, place: &str| json!({"name": name, "in": place, "required": true, "schema": {"type": "string"}});
+        let paths = json!({"/{b}/{a}/{c}": {"get": {"operationId": "x", "responses": {}, "parameters": [
+            parameter("q", "query"), parameter("a", "path"), parameter("b", "path"), parameter("z", "path")]}}});
+        let (api, notes) = model(paths, json!({}));
+        let names: Vec<&str> = api.operations[0].parameters.iter().map(|parameter| parameter.wire.as_str()).collect();
+        assert_eq!(names, ["b", "a", "c", "q"]);
+        assert!(notes.contains("{c} without a parameter") && notes.contains("\"z\" is not in the path"));
+    }
+
+    #[test]
+    fn what_is_not_sent_is_noted() {
+        let text = json!({"type": "string"});
+        let (all, notes) = with(
+            json!([{"name": "c", "in": "cookie", "schema": text}, {"name": "Authorization", "in": "header", "schema": text},
+            {"name": "content-type", "in": "header", "schema": text}]),
+        );
+        assert_eq!((all.len(), notes.lines().count()), (1, 3), "{notes}");
+    }
+
+    #[test]
+    fn lists_are_written_as_their_style_says() {
+        let list = |place: &str, style: Value| {
+            let mut parameter =
+                json!({"name": "l", "in": place, "schema": {"type": "array", "items": {"type": "string"}}});
+            style.as_object().unwrap().iter().for_each(|(key, value)| parameter[key] = value.clone());
+            only(parameter).0.list
+        };
+        assert_eq!(list("query", json!({})), Some(ListForm::Repeated));
+        assert_eq!(list("query", json!({"explode": false})), Some(ListForm::Joined(',')));
+        assert_eq!(list("query", json!({"style": "spaceDelimited"})), Some(ListForm::Joined(' ')));
+        assert_eq!(list("query", json!({"style": "pipeDelimited", "explode": true})), Some(ListForm::Repeated));
+        assert_eq!(list("header", json!({})), Some(ListForm::Joined(',')));
+    }
+
+    #[test]
+    fn an_object_in_the_query_is_a_parameter_for_each_member() {
+        let schema = json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "string", "description": "A."}, "b": {"type": "object"}}});
+        let (all, notes) = with(json!([{"name": "o", "in": "query", "required": true, "schema": schema},
+            {"name": "d", "in": "query", "style": "deepObject", "schema": schema}]));
+        let sent: Vec<(&str, &str, bool)> =
+            all[1..].iter().map(|one| (one.wire.as_str(), one.name.as_str(), one.required)).collect();
+        assert_eq!(sent, [("a", "a", true), ("b", "b", false), ("d[a]", "d_a", false), ("d[b]", "d_b", false)]);
+        assert_eq!((&all[2].schema, all[1].docs[0].as_str()), (&json!({}), "A."));
+        assert!(notes.contains("each member of the object"));
+    }
+
+    #[test]
+    fn what_is_not_plain_is_sent_as_json_text() {
+        for parameter in [
+            json!({"name": "p", "in": "query", "content": {"application/json": {"schema": {"type": "object"}}}}),
+            json!({"name": "p", "in": "query", "schema": {"type": "object"}}),
+            json!({"name": "p", "in": "header", "schema": {"$ref": "#/components/schemas/A"}}),
+        ] {
+            let (one, notes) = only(parameter);
+            assert_eq!(one.schema, json!({}));
+            assert!(notes.contains("text of a JSON value"));
+        }
+    }
+
+    #[test]
+    fn names_of_plain_types_are_opened_and_enums_are_named() {
+        assert_eq!(
+            only(json!({"name": "p", "in": "query", "schema": {"$ref": "#/components/schemas/Text"}})).0.schema,
+            json!({"type": "string"})
+        );
+        let (one, _) = only(json!({"name": "p", "in": "query", "schema": {"type": "string", "enum": ["a"]}}));
+        assert_eq!(one.schema, json!({"$ref": "#/components/schemas/Ap"}));
+    }
+
+    #[test]
+    fn names_that_are_taken_get_an_underscore() {
+        let (one, notes) = only(json!({"name": "call", "in": "query", "schema": {"type": "string"}}));
+        assert_eq!((one.name.as_str(), one.wire.as_str()), ("call_", "call"));
+        assert!(notes.contains("is called call_"));
+        assert_eq!(only(json!({"name": "fn", "in": "query", "schema": {}})).0.name, "fn_");
+    }
 }

@@ -6,6 +6,8 @@
 #![allow(unreachable_pub, reason = "in a test program pub means shared between its modules")]
 
 mod arguments;
+mod bacalhau;
+mod bacalhau_signing;
 mod broken;
 mod civitai;
 mod compare;
@@ -17,7 +19,23 @@ mod spec;
 
 use std::path::{Path, PathBuf};
 
+use bacalhau::Bacalhau;
 use civitai::Civitai;
+
+#[test]
+fn bacalhau_requests() {
+    report::conclude(&run::requests::<Bacalhau>(&folder()));
+}
+
+#[test]
+fn bacalhau_responses() {
+    report::conclude(&run::responses::<Bacalhau>(&folder()));
+}
+
+#[test]
+fn bacalhau_signing() {
+    report::conclude(&bacalhau_signing::signing());
+}
 
 #[test]
 fn civitai_requests() {

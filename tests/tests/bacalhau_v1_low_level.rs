@@ -419,7 +419,7 @@ async fn every_form_of_error_gives_kind_delivery_and_words() {
 
 #[tokio::test]
 async fn a_success_that_cannot_be_used_is_an_error_that_may_have_acted() {
-    for body in ["", "<!doctype html><p>hello", "{\"JobID\":", "{\"JobID\":\"\"}", "[]"] {
+    for body in ["", "<!doctype html><p>hello", "{\"JobID\":", "{\"JobID\":\"\"}", "12"] {
         let error = answered(200, body).await;
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Decode, Delivery::Unknown), "{body}");
         assert_eq!(error.status(), Some(200));

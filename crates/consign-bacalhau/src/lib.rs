@@ -52,7 +52,7 @@ mod log;
 #[cfg(feature = "requester")]
 pub mod requester;
 mod short_id;
-#[cfg(feature = "logs")]
+#[cfg(all(feature = "logs", any(feature = "requester", feature = "v1")))]
 mod socket;
 mod time;
 #[cfg(feature = "v1")]
@@ -63,7 +63,7 @@ pub use consign_http::{CallOptions, ClientBuilder, DateTime, Delivery, Error, Er
 pub use identity::{Identity, KEY_FILE, PublicKey};
 pub use log::{LogLine, LogOutput};
 pub use short_id::short_id;
-#[cfg(feature = "logs")]
+#[cfg(all(feature = "logs", any(feature = "requester", feature = "v1")))]
 pub use socket::Messages;
 pub use time::set_time;
 pub use version::ServerVersion;

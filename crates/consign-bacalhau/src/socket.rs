@@ -6,7 +6,10 @@ use std::task::{Context, Poll};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use consign_http::{Client, Delivery, Error, ErrorKind, Request, Upgraded};
-use futures_util::{SinkExt as _, Stream, StreamExt as _};
+use futures_core::Stream;
+#[cfg(feature = "requester")]
+use futures_util::SinkExt as _;
+use futures_util::StreamExt as _;
 use http::StatusCode;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};

@@ -1,5 +1,5 @@
 //! How Bacalhau's methods are called, for the vector runner.
-use consign_bacalhau::requester::{self, CancelEnvelope, Envelope, PayloadMember, SubmitEnvelope};
+use consign_bacalhau::requester::{self, Envelope, PayloadMember};
 use consign_bacalhau::{Identity, v1};
 use consign_http::{Error, Operation};
 use serde::Serialize;

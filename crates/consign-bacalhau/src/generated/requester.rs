@@ -496,7 +496,7 @@ impl EventsOptions {
         self
     }
 }
-/// Optional parameters of [`Client::logs`].
+/// Optional parameters of `logs`.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct LogsOptions {
@@ -511,7 +511,7 @@ impl LogsOptions {
         self
     }
 }
-/// Optional parameters of [`Client::websocket_events`].
+/// Optional parameters of `websocket_events`.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct WebsocketEventsOptions {
@@ -869,37 +869,31 @@ pub mod types {
         pub spec: Spec,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl JobCreatePayload {
         /// A value with the members that have to be there.
         pub fn new(
-            client_id: impl ::std::convert::Into<String>,
-            api_version: impl ::std::convert::Into<String>,
+            client_id: impl Into<String>,
+            api_version: impl Into<String>,
             spec: Spec,
         ) -> Self {
             Self {
                 client_id: client_id.into(),
                 api_version: api_version.into(),
                 spec,
-                extra: ::std::default::Default::default(),
+                extra: Default::default(),
             }
         }
         /// Sets `ClientID`.
         #[must_use]
-        pub fn client_id(
-            mut self,
-            client_id: impl ::std::convert::Into<String>,
-        ) -> Self {
+        pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
             self.client_id = client_id.into();
             self
         }
         /// Sets `APIVersion`.
         #[must_use]
-        pub fn api_version(
-            mut self,
-            api_version: impl ::std::convert::Into<String>,
-        ) -> Self {
+        pub fn api_version(mut self, api_version: impl Into<String>) -> Self {
             self.api_version = api_version.into();
             self
         }
@@ -921,48 +915,38 @@ pub mod types {
         #[serde(rename = "JobID")]
         pub job_id: String,
         /// Why; it becomes the `Status` of the cancelled executions.
-        #[serde(
-            rename = "Reason",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Reason", default, skip_serializing_if = "Option::is_none")]
         pub reason: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl JobCancelPayload {
         /// A value with the members that have to be there.
-        pub fn new(
-            client_id: impl ::std::convert::Into<String>,
-            job_id: impl ::std::convert::Into<String>,
-        ) -> Self {
+        pub fn new(client_id: impl Into<String>, job_id: impl Into<String>) -> Self {
             Self {
                 client_id: client_id.into(),
                 job_id: job_id.into(),
-                reason: ::std::option::Option::None,
-                extra: ::std::default::Default::default(),
+                reason: None,
+                extra: Default::default(),
             }
         }
         /// Sets `ClientID`.
         #[must_use]
-        pub fn client_id(
-            mut self,
-            client_id: impl ::std::convert::Into<String>,
-        ) -> Self {
+        pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
             self.client_id = client_id.into();
             self
         }
         /// Sets `JobID`.
         #[must_use]
-        pub fn job_id(mut self, job_id: impl ::std::convert::Into<String>) -> Self {
+        pub fn job_id(mut self, job_id: impl Into<String>) -> Self {
             self.job_id = job_id.into();
             self
         }
         /// Sets `Reason`.
         #[must_use]
-        pub fn reason(mut self, reason: impl ::std::convert::Into<String>) -> Self {
-            self.reason = ::std::option::Option::Some(reason.into());
+        pub fn reason(mut self, reason: impl Into<String>) -> Self {
+            self.reason = Some(reason.into());
             self
         }
     }
@@ -983,15 +967,11 @@ pub mod types {
         #[serde(
             rename = "WithHistory",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub with_history: Option<bool>,
         /// Whether to stay for what is written from now on.
-        #[serde(
-            rename = "Follow",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Follow", default, skip_serializing_if = "Option::is_none")]
         pub follow: Option<bool>,
     }
     /// A piece of output.
@@ -999,18 +979,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct LogMessage {
         /// 1 is standard output, 2 standard error.
-        #[serde(
-            rename = "Tag",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Tag", default, skip_serializing_if = "Option::is_none")]
         pub tag: Option<i64>,
         /// The text as it was read; not necessarily a whole line.
-        #[serde(
-            rename = "Data",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Data", default, skip_serializing_if = "Option::is_none")]
         pub data: Option<String>,
     }
     /// Which jobs to list.
@@ -1018,87 +990,84 @@ pub mod types {
     #[non_exhaustive]
     pub struct ListRequest {
         /// Only jobs of this client, unless `return_all`. Empty or absent: of all clients.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub client_id: Option<String>,
         /// Only this job, by its full id or the first 8 characters. Every other member is then ignored.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// Only jobs with at least one of these annotations.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub include_tags: Option<Vec<String>>,
         /// No jobs with one of these annotations. For a job with tags of both kinds the one that stands first on the job decides.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub exclude_tags: Option<Vec<String>>,
         /// At most this many, cut before sorting. 0 or absent: all.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub max_jobs: Option<i64>,
         /// Whether jobs of all clients are listed.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub return_all: Option<bool>,
         /// `id` or `created_at` (to the second). Anything else leaves the order to chance.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub sort_by: Option<String>,
         /// Whether the order is descending.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub sort_reverse: Option<bool>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl ListRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `client_id`.
         #[must_use]
-        pub fn client_id(
-            mut self,
-            client_id: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.client_id = ::std::option::Option::Some(client_id.into());
+        pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+            self.client_id = Some(client_id.into());
             self
         }
         /// Sets `id`.
         #[must_use]
-        pub fn id(mut self, id: impl ::std::convert::Into<String>) -> Self {
-            self.id = ::std::option::Option::Some(id.into());
+        pub fn id(mut self, id: impl Into<String>) -> Self {
+            self.id = Some(id.into());
             self
         }
         /// Sets `include_tags`.
         #[must_use]
         pub fn include_tags(mut self, include_tags: Vec<String>) -> Self {
-            self.include_tags = ::std::option::Option::Some(include_tags);
+            self.include_tags = Some(include_tags);
             self
         }
         /// Sets `exclude_tags`.
         #[must_use]
         pub fn exclude_tags(mut self, exclude_tags: Vec<String>) -> Self {
-            self.exclude_tags = ::std::option::Option::Some(exclude_tags);
+            self.exclude_tags = Some(exclude_tags);
             self
         }
         /// Sets `max_jobs`.
         #[must_use]
         pub fn max_jobs(mut self, max_jobs: i64) -> Self {
-            self.max_jobs = ::std::option::Option::Some(max_jobs);
+            self.max_jobs = Some(max_jobs);
             self
         }
         /// Sets `return_all`.
         #[must_use]
         pub fn return_all(mut self, return_all: bool) -> Self {
-            self.return_all = ::std::option::Option::Some(return_all);
+            self.return_all = Some(return_all);
             self
         }
         /// Sets `sort_by`.
         #[must_use]
-        pub fn sort_by(mut self, sort_by: impl ::std::convert::Into<String>) -> Self {
-            self.sort_by = ::std::option::Option::Some(sort_by.into());
+        pub fn sort_by(mut self, sort_by: impl Into<String>) -> Self {
+            self.sort_by = Some(sort_by.into());
             self
         }
         /// Sets `sort_reverse`.
         #[must_use]
         pub fn sort_reverse(mut self, sort_reverse: bool) -> Self {
-            self.sort_reverse = ::std::option::Option::Some(sort_reverse);
+            self.sort_reverse = Some(sort_reverse);
             self
         }
     }
@@ -1107,33 +1076,30 @@ pub mod types {
     #[non_exhaustive]
     pub struct StateRequest {
         /// Identifier of the caller. Not checked.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub client_id: Option<String>,
         /// Full id of the job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl StateRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `client_id`.
         #[must_use]
-        pub fn client_id(
-            mut self,
-            client_id: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.client_id = ::std::option::Option::Some(client_id.into());
+        pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+            self.client_id = Some(client_id.into());
             self
         }
         /// Sets `job_id`.
         #[must_use]
-        pub fn job_id(mut self, job_id: impl ::std::convert::Into<String>) -> Self {
-            self.job_id = ::std::option::Option::Some(job_id.into());
+        pub fn job_id(mut self, job_id: impl Into<String>) -> Self {
+            self.job_id = Some(job_id.into());
             self
         }
     }
@@ -1142,42 +1108,39 @@ pub mod types {
     #[non_exhaustive]
     pub struct EventsRequest {
         /// Identifier of the caller. Not checked.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub client_id: Option<String>,
         /// Full id of the job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<String>,
         /// Which entries; from 0.3.26 on.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub filters: Option<EventFilters>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl EventsRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `client_id`.
         #[must_use]
-        pub fn client_id(
-            mut self,
-            client_id: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.client_id = ::std::option::Option::Some(client_id.into());
+        pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+            self.client_id = Some(client_id.into());
             self
         }
         /// Sets `job_id`.
         #[must_use]
-        pub fn job_id(mut self, job_id: impl ::std::convert::Into<String>) -> Self {
-            self.job_id = ::std::option::Option::Some(job_id.into());
+        pub fn job_id(mut self, job_id: impl Into<String>) -> Self {
+            self.job_id = Some(job_id.into());
             self
         }
         /// Sets `filters`.
         #[must_use]
         pub fn filters(mut self, filters: EventFilters) -> Self {
-            self.filters = ::std::option::Option::Some(filters);
+            self.filters = Some(filters);
             self
         }
     }
@@ -1186,41 +1149,39 @@ pub mod types {
     #[non_exhaustive]
     pub struct EventFilters {
         /// Only entries from this time on, in seconds since 1970.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub since: Option<i64>,
         /// Whether entries about single executions are left out.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub exclude_execution_level: Option<bool>,
         /// Whether entries about the job are left out.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub exclude_job_level: Option<bool>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl EventFilters {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `since`.
         #[must_use]
         pub fn since(mut self, since: i64) -> Self {
-            self.since = ::std::option::Option::Some(since);
+            self.since = Some(since);
             self
         }
         /// Sets `exclude_execution_level`.
         #[must_use]
         pub fn exclude_execution_level(mut self, exclude_execution_level: bool) -> Self {
-            self.exclude_execution_level = ::std::option::Option::Some(
-                exclude_execution_level,
-            );
+            self.exclude_execution_level = Some(exclude_execution_level);
             self
         }
         /// Sets `exclude_job_level`.
         #[must_use]
         pub fn exclude_job_level(mut self, exclude_job_level: bool) -> Self {
-            self.exclude_job_level = ::std::option::Option::Some(exclude_job_level);
+            self.exclude_job_level = Some(exclude_job_level);
             self
         }
     }
@@ -1229,24 +1190,21 @@ pub mod types {
     #[non_exhaustive]
     pub struct VersionRequest {
         /// Identifier of the caller. Not checked.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub client_id: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl VersionRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `client_id`.
         #[must_use]
-        pub fn client_id(
-            mut self,
-            client_id: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.client_id = ::std::option::Option::Some(client_id.into());
+        pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+            self.client_id = Some(client_id.into());
             self
         }
     }
@@ -1255,260 +1213,190 @@ pub mod types {
     #[non_exhaustive]
     pub struct Spec {
         /// What runs the job.
-        #[serde(
-            rename = "Engine",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Engine", default, skip_serializing_if = "Option::is_none")]
         pub engine: Option<Engine>,
         /// The engine with its settings, from 1.0.4 on.
-        #[serde(
-            rename = "EngineSpec",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "EngineSpec", default, skip_serializing_if = "Option::is_none")]
         pub engine_spec: Option<TypedParams>,
         /// How results are checked. Needed before 1.0.4.
-        #[serde(
-            rename = "Verifier",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Verifier", default, skip_serializing_if = "Option::is_none")]
         pub verifier: Option<Verifier>,
         /// Where results go.
-        #[serde(
-            rename = "Publisher",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Publisher", default, skip_serializing_if = "Option::is_none")]
         pub publisher: Option<Publisher>,
         /// Where results go, with settings; from 0.3.26 on.
         #[serde(
             rename = "PublisherSpec",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub publisher_spec: Option<TypedParams>,
         /// For the engine `Docker`.
-        #[serde(
-            rename = "Docker",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Docker", default, skip_serializing_if = "Option::is_none")]
         pub docker: Option<JobSpecDocker>,
         /// For the engine `Language`.
-        #[serde(
-            rename = "Language",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Language", default, skip_serializing_if = "Option::is_none")]
         pub language: Option<JobSpecLanguage>,
         /// For the engine `Wasm`.
-        #[serde(
-            rename = "Wasm",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Wasm", default, skip_serializing_if = "Option::is_none")]
         pub wasm: Option<JobSpecWasm>,
         /// What a node has to have free.
-        #[serde(
-            rename = "Resources",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Resources", default, skip_serializing_if = "Option::is_none")]
         pub resources: Option<ResourceUsageConfig>,
         /// What the job may reach.
-        #[serde(
-            rename = "Network",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Network", default, skip_serializing_if = "Option::is_none")]
         pub network: Option<NetworkConfig>,
         /// How long the run, its check and the publishing may take together, in seconds; fractions are allowed. 0 or absent: 1800. Nodes usually refuse less than 0.5 or more than 3600.
-        #[serde(
-            rename = "Timeout",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Timeout", default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<f64>,
         /// What the job gets to see. Needs a `StorageSource` each.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub inputs: Option<Vec<StorageSpec>>,
         /// `inputs` under its name from 1.0.4 on.
-        #[serde(
-            rename = "Inputs",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Inputs", default, skip_serializing_if = "Option::is_none")]
         pub inputs2: Option<Vec<StorageSpec>>,
         /// What is kept of what the job writes. Nothing is added by itself.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub outputs: Option<Vec<StorageSpec>>,
         /// `outputs` under its name from 1.0.4 on.
-        #[serde(
-            rename = "Outputs",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Outputs", default, skip_serializing_if = "Option::is_none")]
         pub outputs2: Option<Vec<StorageSpec>>,
         /// Labels, which lists can be filtered by.
         #[serde(
             rename = "Annotations",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub annotations: Option<Vec<String>>,
         /// What a node's labels have to fulfil, all of it.
         #[serde(
             rename = "NodeSelectors",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub node_selectors: Option<Vec<LabelSelectorRequirement>>,
         /// Whether the job is left out of statistics.
-        #[serde(
-            rename = "DoNotTrack",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "DoNotTrack", default, skip_serializing_if = "Option::is_none")]
         pub do_not_track: Option<bool>,
         /// How many nodes run it and have to agree. Needed, and not all zero.
-        #[serde(
-            rename = "Deal",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Deal", default, skip_serializing_if = "Option::is_none")]
         pub deal: Option<Deal>,
         /// How inputs were split, up to 0.3.23. Ignored since.
-        #[serde(
-            rename = "Sharding",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Sharding", default, skip_serializing_if = "Option::is_none")]
         pub sharding: Option<serde_json::Map<String, serde_json::Value>>,
         /// Into how many parts the job was split, up to 0.3.23. Ignored since.
         #[serde(
             rename = "ExecutionPlan",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub execution_plan: Option<serde_json::Map<String, serde_json::Value>>,
         /// What was mounted beside the inputs, up to 0.3.23. Ignored since.
-        #[serde(
-            rename = "Contexts",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Contexts", default, skip_serializing_if = "Option::is_none")]
         pub contexts: Option<Vec<StorageSpec>>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl Spec {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `Engine`.
         #[must_use]
-        pub fn engine(mut self, engine: impl ::std::convert::Into<Engine>) -> Self {
-            self.engine = ::std::option::Option::Some(engine.into());
+        pub fn engine(mut self, engine: impl Into<Engine>) -> Self {
+            self.engine = Some(engine.into());
             self
         }
         /// Sets `EngineSpec`.
         #[must_use]
         pub fn engine_spec(mut self, engine_spec: TypedParams) -> Self {
-            self.engine_spec = ::std::option::Option::Some(engine_spec);
+            self.engine_spec = Some(engine_spec);
             self
         }
         /// Sets `Verifier`.
         #[must_use]
-        pub fn verifier(
-            mut self,
-            verifier: impl ::std::convert::Into<Verifier>,
-        ) -> Self {
-            self.verifier = ::std::option::Option::Some(verifier.into());
+        pub fn verifier(mut self, verifier: impl Into<Verifier>) -> Self {
+            self.verifier = Some(verifier.into());
             self
         }
         /// Sets `Publisher`.
         #[must_use]
-        pub fn publisher(
-            mut self,
-            publisher: impl ::std::convert::Into<Publisher>,
-        ) -> Self {
-            self.publisher = ::std::option::Option::Some(publisher.into());
+        pub fn publisher(mut self, publisher: impl Into<Publisher>) -> Self {
+            self.publisher = Some(publisher.into());
             self
         }
         /// Sets `PublisherSpec`.
         #[must_use]
         pub fn publisher_spec(mut self, publisher_spec: TypedParams) -> Self {
-            self.publisher_spec = ::std::option::Option::Some(publisher_spec);
+            self.publisher_spec = Some(publisher_spec);
             self
         }
         /// Sets `Docker`.
         #[must_use]
         pub fn docker(mut self, docker: JobSpecDocker) -> Self {
-            self.docker = ::std::option::Option::Some(docker);
+            self.docker = Some(docker);
             self
         }
         /// Sets `Language`.
         #[must_use]
         pub fn language(mut self, language: JobSpecLanguage) -> Self {
-            self.language = ::std::option::Option::Some(language);
+            self.language = Some(language);
             self
         }
         /// Sets `Wasm`.
         #[must_use]
         pub fn wasm(mut self, wasm: JobSpecWasm) -> Self {
-            self.wasm = ::std::option::Option::Some(wasm);
+            self.wasm = Some(wasm);
             self
         }
         /// Sets `Resources`.
         #[must_use]
         pub fn resources(mut self, resources: ResourceUsageConfig) -> Self {
-            self.resources = ::std::option::Option::Some(resources);
+            self.resources = Some(resources);
             self
         }
         /// Sets `Network`.
         #[must_use]
         pub fn network(mut self, network: NetworkConfig) -> Self {
-            self.network = ::std::option::Option::Some(network);
+            self.network = Some(network);
             self
         }
         /// Sets `Timeout`.
         #[must_use]
         pub fn timeout(mut self, timeout: f64) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout);
+            self.timeout = Some(timeout);
             self
         }
         /// Sets `inputs`.
         #[must_use]
         pub fn inputs(mut self, inputs: Vec<StorageSpec>) -> Self {
-            self.inputs = ::std::option::Option::Some(inputs);
+            self.inputs = Some(inputs);
             self
         }
         /// Sets `Inputs`.
         #[must_use]
         pub fn inputs2(mut self, inputs2: Vec<StorageSpec>) -> Self {
-            self.inputs2 = ::std::option::Option::Some(inputs2);
+            self.inputs2 = Some(inputs2);
             self
         }
         /// Sets `outputs`.
         #[must_use]
         pub fn outputs(mut self, outputs: Vec<StorageSpec>) -> Self {
-            self.outputs = ::std::option::Option::Some(outputs);
+            self.outputs = Some(outputs);
             self
         }
         /// Sets `Outputs`.
         #[must_use]
         pub fn outputs2(mut self, outputs2: Vec<StorageSpec>) -> Self {
-            self.outputs2 = ::std::option::Option::Some(outputs2);
+            self.outputs2 = Some(outputs2);
             self
         }
         /// Sets `Annotations`.
         #[must_use]
         pub fn annotations(mut self, annotations: Vec<String>) -> Self {
-            self.annotations = ::std::option::Option::Some(annotations);
+            self.annotations = Some(annotations);
             self
         }
         /// Sets `NodeSelectors`.
@@ -1517,19 +1405,19 @@ pub mod types {
             mut self,
             node_selectors: Vec<LabelSelectorRequirement>,
         ) -> Self {
-            self.node_selectors = ::std::option::Option::Some(node_selectors);
+            self.node_selectors = Some(node_selectors);
             self
         }
         /// Sets `DoNotTrack`.
         #[must_use]
         pub fn do_not_track(mut self, do_not_track: bool) -> Self {
-            self.do_not_track = ::std::option::Option::Some(do_not_track);
+            self.do_not_track = Some(do_not_track);
             self
         }
         /// Sets `Deal`.
         #[must_use]
         pub fn deal(mut self, deal: Deal) -> Self {
-            self.deal = ::std::option::Option::Some(deal);
+            self.deal = Some(deal);
             self
         }
         /// Sets `Sharding`.
@@ -1538,7 +1426,7 @@ pub mod types {
             mut self,
             sharding: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.sharding = ::std::option::Option::Some(sharding);
+            self.sharding = Some(sharding);
             self
         }
         /// Sets `ExecutionPlan`.
@@ -1547,13 +1435,13 @@ pub mod types {
             mut self,
             execution_plan: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.execution_plan = ::std::option::Option::Some(execution_plan);
+            self.execution_plan = Some(execution_plan);
             self
         }
         /// Sets `Contexts`.
         #[must_use]
         pub fn contexts(mut self, contexts: Vec<StorageSpec>) -> Self {
-            self.contexts = ::std::option::Option::Some(contexts);
+            self.contexts = Some(contexts);
             self
         }
     }
@@ -1562,32 +1450,24 @@ pub mod types {
     #[non_exhaustive]
     pub struct TypedParams {
         /// The kind, such as `S3`.
-        #[serde(
-            rename = "Type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Its settings, free-form.
-        #[serde(
-            rename = "Params",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Params", default, skip_serializing_if = "Option::is_none")]
         pub params: Option<serde_json::Map<String, serde_json::Value>>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl TypedParams {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `Type`.
         #[must_use]
-        pub fn type_(mut self, type_: impl ::std::convert::Into<String>) -> Self {
-            self.type_ = ::std::option::Option::Some(type_.into());
+        pub fn type_(mut self, type_: impl Into<String>) -> Self {
+            self.type_ = Some(type_.into());
             self
         }
         /// Sets `Params`.
@@ -1596,7 +1476,7 @@ pub mod types {
             mut self,
             params: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.params = ::std::option::Option::Some(params);
+            self.params = Some(params);
             self
         }
     }
@@ -1615,7 +1495,7 @@ pub mod types {
         /// Python in WebAssembly.
         PythonWasm,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl Engine {
         /// The known values as they are on the wire.
@@ -1637,8 +1517,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "Noop" => Self::Noop,
                     "Docker" => Self::Docker,
@@ -1653,24 +1533,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for Engine {
+    impl From<&str> for Engine {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for Engine {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for Engine {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for Engine {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for Engine {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for Engine {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for Engine {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -1678,15 +1558,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for Engine {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// How results are checked.
@@ -1700,7 +1580,7 @@ pub mod types {
         /// By somebody else; from 1.0.3 on.
         External,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl Verifier {
         /// The known values as they are on the wire.
@@ -1718,8 +1598,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "Noop" => Self::Noop,
                     "Deterministic" => Self::Deterministic,
@@ -1732,24 +1612,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for Verifier {
+    impl From<&str> for Verifier {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for Verifier {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for Verifier {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for Verifier {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for Verifier {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for Verifier {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for Verifier {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -1757,15 +1637,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for Verifier {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// Where results go.
@@ -1783,7 +1663,7 @@ pub mod types {
         /// S3; from 0.3.26 on.
         S3,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl Publisher {
         /// The known values as they are on the wire.
@@ -1805,8 +1685,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "Noop" => Self::Noop,
                     "Ipfs" => Self::Ipfs,
@@ -1821,24 +1701,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for Publisher {
+    impl From<&str> for Publisher {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for Publisher {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for Publisher {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for Publisher {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for Publisher {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for Publisher {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for Publisher {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -1846,15 +1726,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for Publisher {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// Where data comes from or goes to.
@@ -1882,7 +1762,7 @@ pub mod types {
         /// A git repository with large files; from 0.3.26 on.
         RepoCloneLfs,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl StorageSource {
         /// The known values as they are on the wire.
@@ -1914,8 +1794,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "IPFS" => Self::Ipfs,
                     "URLDownload" => Self::UrlDownload,
@@ -1935,24 +1815,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for StorageSource {
+    impl From<&str> for StorageSource {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for StorageSource {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for StorageSource {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for StorageSource {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for StorageSource {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for StorageSource {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for StorageSource {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -1960,15 +1840,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for StorageSource {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// What a job may reach.
@@ -1982,7 +1862,7 @@ pub mod types {
         /// The domains that are named, by HTTP.
         Http,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl NetworkType {
         /// The known values as they are on the wire.
@@ -1996,8 +1876,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "None" => Self::None,
                     "Full" => Self::Full,
@@ -2010,24 +1890,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for NetworkType {
+    impl From<&str> for NetworkType {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for NetworkType {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for NetworkType {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for NetworkType {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for NetworkType {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for NetworkType {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for NetworkType {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -2035,15 +1915,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for NetworkType {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// How a node's label is compared.
@@ -2069,7 +1949,7 @@ pub mod types {
         /// Less.
         Lt,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl Operator {
         /// The known values as they are on the wire.
@@ -2099,8 +1979,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "!" => Self::Not,
                     "exists" => Self::Exists,
@@ -2119,24 +1999,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for Operator {
+    impl From<&str> for Operator {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for Operator {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for Operator {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for Operator {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for Operator {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for Operator {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for Operator {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -2144,15 +2024,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for Operator {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// A container.
@@ -2160,65 +2040,53 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobSpecDocker {
         /// Name of the image.
-        #[serde(
-            rename = "Image",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Image", default, skip_serializing_if = "Option::is_none")]
         pub image: Option<String>,
         /// The whole command line.
-        #[serde(
-            rename = "Entrypoint",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Entrypoint", default, skip_serializing_if = "Option::is_none")]
         pub entrypoint: Option<Vec<String>>,
         /// What follows the command line, in later versions.
-        #[serde(
-            rename = "Parameters",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Parameters", default, skip_serializing_if = "Option::is_none")]
         pub parameters: Option<Vec<String>>,
         /// `NAME=value` each.
         #[serde(
             rename = "EnvironmentVariables",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub environment_variables: Option<Vec<String>>,
         /// Absolute path of the folder in which it starts.
         #[serde(
             rename = "WorkingDirectory",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub working_directory: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl JobSpecDocker {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `Image`.
         #[must_use]
-        pub fn image(mut self, image: impl ::std::convert::Into<String>) -> Self {
-            self.image = ::std::option::Option::Some(image.into());
+        pub fn image(mut self, image: impl Into<String>) -> Self {
+            self.image = Some(image.into());
             self
         }
         /// Sets `Entrypoint`.
         #[must_use]
         pub fn entrypoint(mut self, entrypoint: Vec<String>) -> Self {
-            self.entrypoint = ::std::option::Option::Some(entrypoint);
+            self.entrypoint = Some(entrypoint);
             self
         }
         /// Sets `Parameters`.
         #[must_use]
         pub fn parameters(mut self, parameters: Vec<String>) -> Self {
-            self.parameters = ::std::option::Option::Some(parameters);
+            self.parameters = Some(parameters);
             self
         }
         /// Sets `EnvironmentVariables`.
@@ -2227,20 +2095,16 @@ pub mod types {
             mut self,
             environment_variables: Vec<String>,
         ) -> Self {
-            self.environment_variables = ::std::option::Option::Some(
-                environment_variables,
-            );
+            self.environment_variables = Some(environment_variables);
             self
         }
         /// Sets `WorkingDirectory`.
         #[must_use]
         pub fn working_directory(
             mut self,
-            working_directory: impl ::std::convert::Into<String>,
+            working_directory: impl Into<String>,
         ) -> Self {
-            self.working_directory = ::std::option::Option::Some(
-                working_directory.into(),
-            );
+            self.working_directory = Some(working_directory.into());
             self
         }
     }
@@ -2249,116 +2113,94 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobSpecLanguage {
         /// Name of the language.
-        #[serde(
-            rename = "Language",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Language", default, skip_serializing_if = "Option::is_none")]
         pub language: Option<String>,
         /// Its version.
         #[serde(
             rename = "LanguageVersion",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub language_version: Option<String>,
         /// Whether it has to run the same way each time.
         #[serde(
             rename = "DeterministicExecution",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub deterministic_execution: Option<bool>,
         /// Where the program is.
-        #[serde(
-            rename = "JobContext",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobContext", default, skip_serializing_if = "Option::is_none")]
         pub job_context: Option<StorageSpec>,
         /// The program itself.
-        #[serde(
-            rename = "Command",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Command", default, skip_serializing_if = "Option::is_none")]
         pub command: Option<String>,
         /// Path of the program.
         #[serde(
             rename = "ProgramPath",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub program_path: Option<String>,
         /// Path of the list of what it needs.
         #[serde(
             rename = "RequirementsPath",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub requirements_path: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl JobSpecLanguage {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `Language`.
         #[must_use]
-        pub fn language(mut self, language: impl ::std::convert::Into<String>) -> Self {
-            self.language = ::std::option::Option::Some(language.into());
+        pub fn language(mut self, language: impl Into<String>) -> Self {
+            self.language = Some(language.into());
             self
         }
         /// Sets `LanguageVersion`.
         #[must_use]
-        pub fn language_version(
-            mut self,
-            language_version: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.language_version = ::std::option::Option::Some(language_version.into());
+        pub fn language_version(mut self, language_version: impl Into<String>) -> Self {
+            self.language_version = Some(language_version.into());
             self
         }
         /// Sets `DeterministicExecution`.
         #[must_use]
         pub fn deterministic_execution(mut self, deterministic_execution: bool) -> Self {
-            self.deterministic_execution = ::std::option::Option::Some(
-                deterministic_execution,
-            );
+            self.deterministic_execution = Some(deterministic_execution);
             self
         }
         /// Sets `JobContext`.
         #[must_use]
         pub fn job_context(mut self, job_context: StorageSpec) -> Self {
-            self.job_context = ::std::option::Option::Some(job_context);
+            self.job_context = Some(job_context);
             self
         }
         /// Sets `Command`.
         #[must_use]
-        pub fn command(mut self, command: impl ::std::convert::Into<String>) -> Self {
-            self.command = ::std::option::Option::Some(command.into());
+        pub fn command(mut self, command: impl Into<String>) -> Self {
+            self.command = Some(command.into());
             self
         }
         /// Sets `ProgramPath`.
         #[must_use]
-        pub fn program_path(
-            mut self,
-            program_path: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.program_path = ::std::option::Option::Some(program_path.into());
+        pub fn program_path(mut self, program_path: impl Into<String>) -> Self {
+            self.program_path = Some(program_path.into());
             self
         }
         /// Sets `RequirementsPath`.
         #[must_use]
         pub fn requirements_path(
             mut self,
-            requirements_path: impl ::std::convert::Into<String>,
+            requirements_path: impl Into<String>,
         ) -> Self {
-            self.requirements_path = ::std::option::Option::Some(
-                requirements_path.into(),
-            );
+            self.requirements_path = Some(requirements_path.into());
             self
         }
     }
@@ -2370,65 +2212,54 @@ pub mod types {
         #[serde(
             rename = "EntryModule",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub entry_module: Option<StorageSpec>,
         /// Name of the function to call; `_start` for WASI programs.
-        #[serde(
-            rename = "EntryPoint",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "EntryPoint", default, skip_serializing_if = "Option::is_none")]
         pub entry_point: Option<String>,
         /// Arguments of the program.
-        #[serde(
-            rename = "Parameters",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Parameters", default, skip_serializing_if = "Option::is_none")]
         pub parameters: Option<Vec<String>>,
         /// Its environment.
         #[serde(
             rename = "EnvironmentVariables",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub environment_variables: Option<std::collections::BTreeMap<String, String>>,
         /// Modules that it imports.
         #[serde(
             rename = "ImportModules",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub import_modules: Option<Vec<StorageSpec>>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl JobSpecWasm {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `EntryModule`.
         #[must_use]
         pub fn entry_module(mut self, entry_module: StorageSpec) -> Self {
-            self.entry_module = ::std::option::Option::Some(entry_module);
+            self.entry_module = Some(entry_module);
             self
         }
         /// Sets `EntryPoint`.
         #[must_use]
-        pub fn entry_point(
-            mut self,
-            entry_point: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.entry_point = ::std::option::Option::Some(entry_point.into());
+        pub fn entry_point(mut self, entry_point: impl Into<String>) -> Self {
+            self.entry_point = Some(entry_point.into());
             self
         }
         /// Sets `Parameters`.
         #[must_use]
         pub fn parameters(mut self, parameters: Vec<String>) -> Self {
-            self.parameters = ::std::option::Option::Some(parameters);
+            self.parameters = Some(parameters);
             self
         }
         /// Sets `EnvironmentVariables`.
@@ -2437,15 +2268,13 @@ pub mod types {
             mut self,
             environment_variables: std::collections::BTreeMap<String, String>,
         ) -> Self {
-            self.environment_variables = ::std::option::Option::Some(
-                environment_variables,
-            );
+            self.environment_variables = Some(environment_variables);
             self
         }
         /// Sets `ImportModules`.
         #[must_use]
         pub fn import_modules(mut self, import_modules: Vec<StorageSpec>) -> Self {
-            self.import_modules = ::std::option::Option::Some(import_modules);
+            self.import_modules = Some(import_modules);
             self
         }
     }
@@ -2454,64 +2283,48 @@ pub mod types {
     #[non_exhaustive]
     pub struct ResourceUsageConfig {
         /// Cores: `500m`, `2`.
-        #[serde(
-            rename = "CPU",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "CPU", default, skip_serializing_if = "Option::is_none")]
         pub cpu: Option<String>,
         /// `512Mb`, `1Gb`, `2Gi`.
-        #[serde(
-            rename = "Memory",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Memory", default, skip_serializing_if = "Option::is_none")]
         pub memory: Option<String>,
         /// `512Mb`, `1Gb`, `2Gi`.
-        #[serde(
-            rename = "Disk",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Disk", default, skip_serializing_if = "Option::is_none")]
         pub disk: Option<String>,
         /// Number of devices: `1`.
-        #[serde(
-            rename = "GPU",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "GPU", default, skip_serializing_if = "Option::is_none")]
         pub gpu: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl ResourceUsageConfig {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `CPU`.
         #[must_use]
-        pub fn cpu(mut self, cpu: impl ::std::convert::Into<String>) -> Self {
-            self.cpu = ::std::option::Option::Some(cpu.into());
+        pub fn cpu(mut self, cpu: impl Into<String>) -> Self {
+            self.cpu = Some(cpu.into());
             self
         }
         /// Sets `Memory`.
         #[must_use]
-        pub fn memory(mut self, memory: impl ::std::convert::Into<String>) -> Self {
-            self.memory = ::std::option::Option::Some(memory.into());
+        pub fn memory(mut self, memory: impl Into<String>) -> Self {
+            self.memory = Some(memory.into());
             self
         }
         /// Sets `Disk`.
         #[must_use]
-        pub fn disk(mut self, disk: impl ::std::convert::Into<String>) -> Self {
-            self.disk = ::std::option::Option::Some(disk.into());
+        pub fn disk(mut self, disk: impl Into<String>) -> Self {
+            self.disk = Some(disk.into());
             self
         }
         /// Sets `GPU`.
         #[must_use]
-        pub fn gpu(mut self, gpu: impl ::std::convert::Into<String>) -> Self {
-            self.gpu = ::std::option::Option::Some(gpu.into());
+        pub fn gpu(mut self, gpu: impl Into<String>) -> Self {
+            self.gpu = Some(gpu.into());
             self
         }
     }
@@ -2520,38 +2333,30 @@ pub mod types {
     #[non_exhaustive]
     pub struct NetworkConfig {
         /// How much.
-        #[serde(
-            rename = "Type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<NetworkType>,
         /// Host names or IP addresses for `HTTP`; a leading dot means all subdomains.
-        #[serde(
-            rename = "Domains",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Domains", default, skip_serializing_if = "Option::is_none")]
         pub domains: Option<Vec<String>>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl NetworkConfig {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `Type`.
         #[must_use]
-        pub fn type_(mut self, type_: impl ::std::convert::Into<NetworkType>) -> Self {
-            self.type_ = ::std::option::Option::Some(type_.into());
+        pub fn type_(mut self, type_: impl Into<NetworkType>) -> Self {
+            self.type_ = Some(type_.into());
             self
         }
         /// Sets `Domains`.
         #[must_use]
         pub fn domains(mut self, domains: Vec<String>) -> Self {
-            self.domains = ::std::option::Option::Some(domains);
+            self.domains = Some(domains);
             self
         }
     }
@@ -2563,64 +2368,56 @@ pub mod types {
         #[serde(
             rename = "Concurrency",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub concurrency: Option<i64>,
         /// How many of them have to agree; at most `Concurrency`.
-        #[serde(
-            rename = "Confidence",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Confidence", default, skip_serializing_if = "Option::is_none")]
         pub confidence: Option<i64>,
         /// How many bids are waited for.
-        #[serde(
-            rename = "MinBids",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "MinBids", default, skip_serializing_if = "Option::is_none")]
         pub min_bids: Option<i64>,
         /// Which nodes are meant; from 1.0.4 on.
         #[serde(
             rename = "TargetingMode",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub targeting_mode: Option<serde_json::Value>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl Deal {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `Concurrency`.
         #[must_use]
         pub fn concurrency(mut self, concurrency: i64) -> Self {
-            self.concurrency = ::std::option::Option::Some(concurrency);
+            self.concurrency = Some(concurrency);
             self
         }
         /// Sets `Confidence`.
         #[must_use]
         pub fn confidence(mut self, confidence: i64) -> Self {
-            self.confidence = ::std::option::Option::Some(confidence);
+            self.confidence = Some(confidence);
             self
         }
         /// Sets `MinBids`.
         #[must_use]
         pub fn min_bids(mut self, min_bids: i64) -> Self {
-            self.min_bids = ::std::option::Option::Some(min_bids);
+            self.min_bids = Some(min_bids);
             self
         }
         /// Sets `TargetingMode`.
         #[must_use]
         pub fn targeting_mode(
             mut self,
-            targeting_mode: impl ::std::convert::Into<serde_json::Value>,
+            targeting_mode: impl Into<serde_json::Value>,
         ) -> Self {
-            self.targeting_mode = ::std::option::Option::Some(targeting_mode.into());
+            self.targeting_mode = Some(targeting_mode.into());
             self
         }
     }
@@ -2629,54 +2426,39 @@ pub mod types {
     #[non_exhaustive]
     pub struct LabelSelectorRequirement {
         /// Name of the label.
-        #[serde(
-            rename = "Key",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Key", default, skip_serializing_if = "Option::is_none")]
         pub key: Option<String>,
         /// How it is compared.
-        #[serde(
-            rename = "Operator",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Operator", default, skip_serializing_if = "Option::is_none")]
         pub operator: Option<Operator>,
         /// What it is compared with: none for `exists` and `!`, some for `in` and `notin`, one for the others.
-        #[serde(
-            rename = "Values",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Values", default, skip_serializing_if = "Option::is_none")]
         pub values: Option<Vec<String>>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl LabelSelectorRequirement {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `Key`.
         #[must_use]
-        pub fn key(mut self, key: impl ::std::convert::Into<String>) -> Self {
-            self.key = ::std::option::Option::Some(key.into());
+        pub fn key(mut self, key: impl Into<String>) -> Self {
+            self.key = Some(key.into());
             self
         }
         /// Sets `Operator`.
         #[must_use]
-        pub fn operator(
-            mut self,
-            operator: impl ::std::convert::Into<Operator>,
-        ) -> Self {
-            self.operator = ::std::option::Option::Some(operator.into());
+        pub fn operator(mut self, operator: impl Into<Operator>) -> Self {
+            self.operator = Some(operator.into());
             self
         }
         /// Sets `Values`.
         #[must_use]
         pub fn values(mut self, values: Vec<String>) -> Self {
-            self.values = ::std::option::Option::Some(values);
+            self.values = Some(values);
             self
         }
     }
@@ -2688,130 +2470,91 @@ pub mod types {
         #[serde(
             rename = "StorageSource",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub storage_source: Option<StorageSource>,
         /// Name of an output.
-        #[serde(
-            rename = "Name",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Its content identifier, for IPFS.
-        #[serde(
-            rename = "CID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "CID", default, skip_serializing_if = "Option::is_none")]
         pub cid: Option<String>,
         /// Its address, or for `Inline` a `data:` address in base64; the type `application/gzip` is a tar.gz of a folder.
-        #[serde(
-            rename = "URL",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "URL", default, skip_serializing_if = "Option::is_none")]
         pub url: Option<String>,
         /// Its path on the node, for `LocalDirectory`.
-        #[serde(
-            rename = "SourcePath",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "SourcePath", default, skip_serializing_if = "Option::is_none")]
         pub source_path: Option<String>,
         /// Where the job sees it.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub path: Option<String>,
         /// `path` under its name from 1.0.4 on.
-        #[serde(
-            rename = "Path",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Path", default, skip_serializing_if = "Option::is_none")]
         pub path2: Option<String>,
         /// Remarks.
-        #[serde(
-            rename = "Metadata",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Metadata", default, skip_serializing_if = "Option::is_none")]
         pub metadata: Option<std::collections::BTreeMap<String, String>>,
         /// Its repository, for `RepoClone`; from 0.3.26 on.
-        #[serde(
-            rename = "Repo",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Repo", default, skip_serializing_if = "Option::is_none")]
         pub repo: Option<String>,
         /// Its place in S3; from 0.3.26 on.
-        #[serde(
-            rename = "S3",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "S3", default, skip_serializing_if = "Option::is_none")]
         pub s3: Option<S3StorageSpec>,
         /// Whether the job may write to it; from 1.0.3 on.
-        #[serde(
-            rename = "ReadWrite",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ReadWrite", default, skip_serializing_if = "Option::is_none")]
         pub read_write: Option<bool>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl StorageSpec {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `StorageSource`.
         #[must_use]
         pub fn storage_source(
             mut self,
-            storage_source: impl ::std::convert::Into<StorageSource>,
+            storage_source: impl Into<StorageSource>,
         ) -> Self {
-            self.storage_source = ::std::option::Option::Some(storage_source.into());
+            self.storage_source = Some(storage_source.into());
             self
         }
         /// Sets `Name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `CID`.
         #[must_use]
-        pub fn cid(mut self, cid: impl ::std::convert::Into<String>) -> Self {
-            self.cid = ::std::option::Option::Some(cid.into());
+        pub fn cid(mut self, cid: impl Into<String>) -> Self {
+            self.cid = Some(cid.into());
             self
         }
         /// Sets `URL`.
         #[must_use]
-        pub fn url(mut self, url: impl ::std::convert::Into<String>) -> Self {
-            self.url = ::std::option::Option::Some(url.into());
+        pub fn url(mut self, url: impl Into<String>) -> Self {
+            self.url = Some(url.into());
             self
         }
         /// Sets `SourcePath`.
         #[must_use]
-        pub fn source_path(
-            mut self,
-            source_path: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.source_path = ::std::option::Option::Some(source_path.into());
+        pub fn source_path(mut self, source_path: impl Into<String>) -> Self {
+            self.source_path = Some(source_path.into());
             self
         }
         /// Sets `path`.
         #[must_use]
-        pub fn path(mut self, path: impl ::std::convert::Into<String>) -> Self {
-            self.path = ::std::option::Option::Some(path.into());
+        pub fn path(mut self, path: impl Into<String>) -> Self {
+            self.path = Some(path.into());
             self
         }
         /// Sets `Path`.
         #[must_use]
-        pub fn path2(mut self, path2: impl ::std::convert::Into<String>) -> Self {
-            self.path2 = ::std::option::Option::Some(path2.into());
+        pub fn path2(mut self, path2: impl Into<String>) -> Self {
+            self.path2 = Some(path2.into());
             self
         }
         /// Sets `Metadata`.
@@ -2820,25 +2563,25 @@ pub mod types {
             mut self,
             metadata: std::collections::BTreeMap<String, String>,
         ) -> Self {
-            self.metadata = ::std::option::Option::Some(metadata);
+            self.metadata = Some(metadata);
             self
         }
         /// Sets `Repo`.
         #[must_use]
-        pub fn repo(mut self, repo: impl ::std::convert::Into<String>) -> Self {
-            self.repo = ::std::option::Option::Some(repo.into());
+        pub fn repo(mut self, repo: impl Into<String>) -> Self {
+            self.repo = Some(repo.into());
             self
         }
         /// Sets `S3`.
         #[must_use]
         pub fn s3(mut self, s3: S3StorageSpec) -> Self {
-            self.s3 = ::std::option::Option::Some(s3);
+            self.s3 = Some(s3);
             self
         }
         /// Sets `ReadWrite`.
         #[must_use]
         pub fn read_write(mut self, read_write: bool) -> Self {
-            self.read_write = ::std::option::Option::Some(read_write);
+            self.read_write = Some(read_write);
             self
         }
     }
@@ -2847,93 +2590,66 @@ pub mod types {
     #[non_exhaustive]
     pub struct S3StorageSpec {
         /// Name of the bucket.
-        #[serde(
-            rename = "Bucket",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Bucket", default, skip_serializing_if = "Option::is_none")]
         pub bucket: Option<String>,
         /// Key, or beginning of keys.
-        #[serde(
-            rename = "Key",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Key", default, skip_serializing_if = "Option::is_none")]
         pub key: Option<String>,
         /// Expected checksum.
-        #[serde(
-            rename = "Checksum",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Checksum", default, skip_serializing_if = "Option::is_none")]
         pub checksum: Option<String>,
         /// Version of the object.
-        #[serde(
-            rename = "VersionID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "VersionID", default, skip_serializing_if = "Option::is_none")]
         pub version_id: Option<String>,
         /// Another address of the service.
-        #[serde(
-            rename = "Endpoint",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Endpoint", default, skip_serializing_if = "Option::is_none")]
         pub endpoint: Option<String>,
         /// Region of the bucket.
-        #[serde(
-            rename = "Region",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Region", default, skip_serializing_if = "Option::is_none")]
         pub region: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl S3StorageSpec {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `Bucket`.
         #[must_use]
-        pub fn bucket(mut self, bucket: impl ::std::convert::Into<String>) -> Self {
-            self.bucket = ::std::option::Option::Some(bucket.into());
+        pub fn bucket(mut self, bucket: impl Into<String>) -> Self {
+            self.bucket = Some(bucket.into());
             self
         }
         /// Sets `Key`.
         #[must_use]
-        pub fn key(mut self, key: impl ::std::convert::Into<String>) -> Self {
-            self.key = ::std::option::Option::Some(key.into());
+        pub fn key(mut self, key: impl Into<String>) -> Self {
+            self.key = Some(key.into());
             self
         }
         /// Sets `Checksum`.
         #[must_use]
-        pub fn checksum(mut self, checksum: impl ::std::convert::Into<String>) -> Self {
-            self.checksum = ::std::option::Option::Some(checksum.into());
+        pub fn checksum(mut self, checksum: impl Into<String>) -> Self {
+            self.checksum = Some(checksum.into());
             self
         }
         /// Sets `VersionID`.
         #[must_use]
-        pub fn version_id(
-            mut self,
-            version_id: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.version_id = ::std::option::Option::Some(version_id.into());
+        pub fn version_id(mut self, version_id: impl Into<String>) -> Self {
+            self.version_id = Some(version_id.into());
             self
         }
         /// Sets `Endpoint`.
         #[must_use]
-        pub fn endpoint(mut self, endpoint: impl ::std::convert::Into<String>) -> Self {
-            self.endpoint = ::std::option::Option::Some(endpoint.into());
+        pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+            self.endpoint = Some(endpoint.into());
             self
         }
         /// Sets `Region`.
         #[must_use]
-        pub fn region(mut self, region: impl ::std::convert::Into<String>) -> Self {
-            self.region = ::std::option::Option::Some(region.into());
+        pub fn region(mut self, region: impl Into<String>) -> Self {
+            self.region = Some(region.into());
             self
         }
     }
@@ -2942,7 +2658,7 @@ pub mod types {
     #[non_exhaustive]
     pub struct SubmitResponse {
         /// The job with its id, and a timeout if none was given.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub job: Option<Job>,
     }
     /// The state of a job.
@@ -2950,7 +2666,7 @@ pub mod types {
     #[non_exhaustive]
     pub struct StateResponse {
         /// The state.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub state: Option<JobState>,
     }
     /// Jobs.
@@ -2958,7 +2674,7 @@ pub mod types {
     #[non_exhaustive]
     pub struct ListResponse {
         /// The jobs.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub jobs: Option<Vec<crate::requester::ListedJob>>,
     }
     /// Where the results of a job are.
@@ -2966,7 +2682,7 @@ pub mod types {
     #[non_exhaustive]
     pub struct ResultsResponse {
         /// One for each node that published.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub results: Option<Vec<PublishedResult>>,
     }
     /// The history of a job.
@@ -2974,7 +2690,7 @@ pub mod types {
     #[non_exhaustive]
     pub struct EventsResponse {
         /// Oldest first.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub events: Option<Vec<crate::requester::Event>>,
     }
     /// The server's version.
@@ -2982,7 +2698,7 @@ pub mod types {
     #[non_exhaustive]
     pub struct VersionResponse {
         /// The version.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub build_version_info: Option<BuildVersionInfo>,
     }
     /// A job as it is stored.
@@ -2990,32 +2706,16 @@ pub mod types {
     #[non_exhaustive]
     pub struct Job {
         /// Version of its form.
-        #[serde(
-            rename = "APIVersion",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "APIVersion", default, skip_serializing_if = "Option::is_none")]
         pub api_version: Option<String>,
         /// Who made it, and when.
-        #[serde(
-            rename = "Metadata",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Metadata", default, skip_serializing_if = "Option::is_none")]
         pub metadata: Option<Metadata>,
         /// What it runs.
-        #[serde(
-            rename = "Spec",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Spec", default, skip_serializing_if = "Option::is_none")]
         pub spec: Option<Spec>,
         /// Its state and events, up to 0.3.19.
-        #[serde(
-            rename = "Status",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Status", default, skip_serializing_if = "Option::is_none")]
         pub status: Option<JobStatus>,
     }
     /// Who made a job, and when.
@@ -3023,32 +2723,16 @@ pub mod types {
     #[non_exhaustive]
     pub struct Metadata {
         /// Id of the job.
-        #[serde(
-            rename = "ID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ID", default, skip_serializing_if = "Option::is_none")]
         pub id: Option<consign_http::Id>,
         /// When it was made.
-        #[serde(
-            rename = "CreatedAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "CreatedAt", default, skip_serializing_if = "Option::is_none")]
         pub created_at: Option<consign_http::DateTime>,
         /// Identifier of the client that made it.
-        #[serde(
-            rename = "ClientID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ClientID", default, skip_serializing_if = "Option::is_none")]
         pub client_id: Option<String>,
         /// The node that looks after it.
-        #[serde(
-            rename = "Requester",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Requester", default, skip_serializing_if = "Option::is_none")]
         pub requester: Option<JobRequester>,
     }
     /// The node that looks after a job.
@@ -3059,14 +2743,14 @@ pub mod types {
         #[serde(
             rename = "RequesterNodeID",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub requester_node_id: Option<String>,
         /// Its public key in base64.
         #[serde(
             rename = "RequesterPublicKey",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub requester_public_key: Option<String>,
     }
@@ -3075,32 +2759,20 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobStatus {
         /// The state.
-        #[serde(
-            rename = "JobState",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobState", default, skip_serializing_if = "Option::is_none")]
         pub job_state: Option<JobState>,
         /// What happened.
-        #[serde(
-            rename = "JobEvents",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobEvents", default, skip_serializing_if = "Option::is_none")]
         pub job_events: Option<Vec<JobEvent>>,
         /// What happened on the node.
         #[serde(
             rename = "LocalJobEvents",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub local_job_events: Option<Vec<serde_json::Map<String, serde_json::Value>>>,
         /// The node that looks after it.
-        #[serde(
-            rename = "Requester",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Requester", default, skip_serializing_if = "Option::is_none")]
         pub requester: Option<JobRequester>,
     }
     /// A job with its state.
@@ -3108,25 +2780,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobWithInfo {
         /// The job.
-        #[serde(
-            rename = "Job",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Job", default, skip_serializing_if = "Option::is_none")]
         pub job: Option<Job>,
         /// Its state.
-        #[serde(
-            rename = "State",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
         pub state: Option<JobState>,
         /// What happened to it; lists never fill it.
-        #[serde(
-            rename = "History",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "History", default, skip_serializing_if = "Option::is_none")]
         pub history: Option<Vec<JobHistory>>,
     }
     /// The state of a job. What the nodes do stands under `Executions`, 0.3.20 to 0.3.23 under `Shards`, before that under `Nodes`, without a state of the job itself.
@@ -3134,67 +2794,31 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobState {
         /// Id of the job.
-        #[serde(
-            rename = "JobID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobID", default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<consign_http::Id>,
         /// What each node that was asked does. Null until the first is asked.
-        #[serde(
-            rename = "Executions",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Executions", default, skip_serializing_if = "Option::is_none")]
         pub executions: Option<Vec<ExecutionState>>,
         /// The parts of the job by number, 0.3.20 to 0.3.23.
-        #[serde(
-            rename = "Shards",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Shards", default, skip_serializing_if = "Option::is_none")]
         pub shards: Option<std::collections::BTreeMap<String, JobShardState>>,
         /// What each node does by node, up to 0.3.19. Absent until a node has bid.
-        #[serde(
-            rename = "Nodes",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Nodes", default, skip_serializing_if = "Option::is_none")]
         pub nodes: Option<std::collections::BTreeMap<String, NodeShards>>,
         /// The state.
-        #[serde(
-            rename = "State",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
         pub state: Option<JobStateType>,
         /// Counts changes, from 1.
-        #[serde(
-            rename = "Version",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Version", default, skip_serializing_if = "Option::is_none")]
         pub version: Option<i64>,
         /// When the job was made.
-        #[serde(
-            rename = "CreateTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "CreateTime", default, skip_serializing_if = "Option::is_none")]
         pub create_time: Option<consign_http::DateTime>,
         /// When the state last changed.
-        #[serde(
-            rename = "UpdateTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "UpdateTime", default, skip_serializing_if = "Option::is_none")]
         pub update_time: Option<consign_http::DateTime>,
         /// When the job times out; usually the zero time, which means nothing.
-        #[serde(
-            rename = "TimeoutAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "TimeoutAt", default, skip_serializing_if = "Option::is_none")]
         pub timeout_at: Option<consign_http::DateTime>,
     }
     /// The state of a job. A name that is not listed ends nothing.
@@ -3220,7 +2844,7 @@ pub mod types {
         /// No state; from 1.0.4 on.
         Undefined,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl JobStateType {
         /// The known values as they are on the wire.
@@ -3250,8 +2874,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "New" => Self::New,
                     "Queued" => Self::Queued,
@@ -3270,24 +2894,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for JobStateType {
+    impl From<&str> for JobStateType {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for JobStateType {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for JobStateType {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for JobStateType {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for JobStateType {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for JobStateType {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for JobStateType {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -3295,15 +2919,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for JobStateType {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// What one node does about a job.
@@ -3311,102 +2935,66 @@ pub mod types {
     #[non_exhaustive]
     pub struct ExecutionState {
         /// Id of the job.
-        #[serde(
-            rename = "JobID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobID", default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<consign_http::Id>,
         /// Number of the part, up to 0.3.23.
-        #[serde(
-            rename = "ShardIndex",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ShardIndex", default, skip_serializing_if = "Option::is_none")]
         pub shard_index: Option<i64>,
         /// Id of the node.
-        #[serde(
-            rename = "NodeId",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NodeId", default, skip_serializing_if = "Option::is_none")]
         pub node_id: Option<String>,
         /// Id of the execution on the node. Empty until the node has answered.
         #[serde(
             rename = "ComputeReference",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub compute_reference: Option<String>,
         /// The state.
-        #[serde(
-            rename = "State",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
         pub state: Option<ExecutionStateType>,
         /// Whether the node accepted to bid; from 0.3.26 on.
         #[serde(
             rename = "AcceptedAskForBid",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub accepted_ask_for_bid: Option<bool>,
         /// Why, in words.
-        #[serde(
-            rename = "Status",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Status", default, skip_serializing_if = "Option::is_none")]
         pub status: Option<String>,
         /// What the node proposes for the check, in base64.
         #[serde(
             rename = "VerificationProposal",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub verification_proposal: Option<String>,
         /// What came of the check.
         #[serde(
             rename = "VerificationResult",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub verification_result: Option<VerificationResult>,
         /// Where the result is; empty until there is one.
         #[serde(
             rename = "PublishedResults",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub published_results: Option<StorageSpec>,
         /// What the program wrote. Absent for failed and cancelled executions.
-        #[serde(
-            rename = "RunOutput",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "RunOutput", default, skip_serializing_if = "Option::is_none")]
         pub run_output: Option<RunCommandResult>,
         /// Counts changes.
-        #[serde(
-            rename = "Version",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Version", default, skip_serializing_if = "Option::is_none")]
         pub version: Option<i64>,
         /// Of `CreateTime` and `UpdateTime` the later one; servers set them the wrong way round. Take times from the history.
-        #[serde(
-            rename = "CreateTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "CreateTime", default, skip_serializing_if = "Option::is_none")]
         pub create_time: Option<consign_http::DateTime>,
         /// See `CreateTime`.
-        #[serde(
-            rename = "UpdateTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "UpdateTime", default, skip_serializing_if = "Option::is_none")]
         pub update_time: Option<consign_http::DateTime>,
     }
     /// The state of an execution.
@@ -3444,7 +3032,7 @@ pub mod types {
         /// No state; from 1.0.4 on.
         Undefined,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl ExecutionStateType {
         /// The known values as they are on the wire.
@@ -3486,8 +3074,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "New" => Self::New,
                     "AskForBid" => Self::AskForBid,
@@ -3512,24 +3100,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for ExecutionStateType {
+    impl From<&str> for ExecutionStateType {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for ExecutionStateType {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for ExecutionStateType {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for ExecutionStateType {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for ExecutionStateType {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for ExecutionStateType {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for ExecutionStateType {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -3537,15 +3125,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for ExecutionStateType {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// What came of a check.
@@ -3553,18 +3141,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct VerificationResult {
         /// Whether it was made. Absent: no.
-        #[serde(
-            rename = "Complete",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Complete", default, skip_serializing_if = "Option::is_none")]
         pub complete: Option<bool>,
         /// Whether it was passed. Absent: no.
-        #[serde(
-            rename = "Result",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Result", default, skip_serializing_if = "Option::is_none")]
         pub result: Option<bool>,
     }
     /// What a program wrote, at most 2 KB of each stream, and how it ended.
@@ -3572,29 +3152,25 @@ pub mod types {
     #[non_exhaustive]
     pub struct RunCommandResult {
         /// Standard output.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub stdout: Option<String>,
         /// Whether it was cut.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub stdouttruncated: Option<bool>,
         /// Standard error.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub stderr: Option<String>,
         /// Whether it was cut.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub stderrtruncated: Option<bool>,
         /// Exit code; -1 if the program set none. One that is not 0 is no failure of the job.
-        #[serde(
-            rename = "exitCode",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "exitCode", default, skip_serializing_if = "Option::is_none")]
         pub exit_code: Option<i64>,
         /// What went wrong around the program.
         #[serde(
             rename = "runnerError",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub runner_error: Option<String>,
     }
@@ -3603,25 +3179,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct PublishedResult {
         /// Id of the node that published it.
-        #[serde(
-            rename = "NodeID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NodeID", default, skip_serializing_if = "Option::is_none")]
         pub node_id: Option<String>,
         /// Number of the part, up to 0.3.23.
-        #[serde(
-            rename = "ShardIndex",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ShardIndex", default, skip_serializing_if = "Option::is_none")]
         pub shard_index: Option<i64>,
         /// The place.
-        #[serde(
-            rename = "Data",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Data", default, skip_serializing_if = "Option::is_none")]
         pub data: Option<StorageSpec>,
     }
     /// A change of state, of the job or of an execution.
@@ -3629,67 +3193,39 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobHistory {
         /// Whose state.
-        #[serde(
-            rename = "Type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<JobHistoryType>,
         /// Id of the job.
-        #[serde(
-            rename = "JobID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobID", default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<consign_http::Id>,
         /// Id of the node.
-        #[serde(
-            rename = "NodeID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NodeID", default, skip_serializing_if = "Option::is_none")]
         pub node_id: Option<String>,
         /// Id of the execution on the node.
         #[serde(
             rename = "ComputeReference",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub compute_reference: Option<String>,
         /// The change, if it is of the job.
-        #[serde(
-            rename = "JobState",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobState", default, skip_serializing_if = "Option::is_none")]
         pub job_state: Option<JobStateChange>,
         /// The change, if it is of an execution.
         #[serde(
             rename = "ExecutionState",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub execution_state: Option<ExecutionStateChange>,
         /// Version after the change.
-        #[serde(
-            rename = "NewVersion",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NewVersion", default, skip_serializing_if = "Option::is_none")]
         pub new_version: Option<i64>,
         /// Why, in words.
-        #[serde(
-            rename = "Comment",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Comment", default, skip_serializing_if = "Option::is_none")]
         pub comment: Option<String>,
         /// When.
-        #[serde(
-            rename = "Time",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Time", default, skip_serializing_if = "Option::is_none")]
         pub time: Option<consign_http::DateTime>,
     }
     /// Whose state changed.
@@ -3703,7 +3239,7 @@ pub mod types {
         /// Nobody's. The zero value.
         JobHistoryTypeUndefined,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl JobHistoryType {
         /// The known values as they are on the wire.
@@ -3721,8 +3257,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "JobLevel" => Self::JobLevel,
                     "ExecutionLevel" => Self::ExecutionLevel,
@@ -3735,24 +3271,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for JobHistoryType {
+    impl From<&str> for JobHistoryType {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for JobHistoryType {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for JobHistoryType {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for JobHistoryType {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for JobHistoryType {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for JobHistoryType {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for JobHistoryType {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -3760,15 +3296,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for JobHistoryType {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// A change of a job's state. A missing side means `New`.
@@ -3776,18 +3312,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobStateChange {
         /// Before.
-        #[serde(
-            rename = "Previous",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Previous", default, skip_serializing_if = "Option::is_none")]
         pub previous: Option<JobStateType>,
         /// After.
-        #[serde(
-            rename = "New",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "New", default, skip_serializing_if = "Option::is_none")]
         pub new: Option<JobStateType>,
     }
     /// A change of an execution's state. A missing side means `New`.
@@ -3795,18 +3323,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct ExecutionStateChange {
         /// Before.
-        #[serde(
-            rename = "Previous",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Previous", default, skip_serializing_if = "Option::is_none")]
         pub previous: Option<ExecutionStateType>,
         /// After.
-        #[serde(
-            rename = "New",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "New", default, skip_serializing_if = "Option::is_none")]
         pub new: Option<ExecutionStateType>,
     }
     /// The state of a part of a job, 0.3.20 to 0.3.23.
@@ -3814,53 +3334,25 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobShardState {
         /// Id of the job.
-        #[serde(
-            rename = "JobID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobID", default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<consign_http::Id>,
         /// Number of the part.
-        #[serde(
-            rename = "ShardIndex",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ShardIndex", default, skip_serializing_if = "Option::is_none")]
         pub shard_index: Option<i64>,
         /// What each node that was asked does.
-        #[serde(
-            rename = "Executions",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Executions", default, skip_serializing_if = "Option::is_none")]
         pub executions: Option<Vec<ExecutionState>>,
         /// The state.
-        #[serde(
-            rename = "State",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
         pub state: Option<JobStateType>,
         /// Counts changes.
-        #[serde(
-            rename = "Version",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Version", default, skip_serializing_if = "Option::is_none")]
         pub version: Option<i64>,
         /// When it was made.
-        #[serde(
-            rename = "CreateTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "CreateTime", default, skip_serializing_if = "Option::is_none")]
         pub create_time: Option<consign_http::DateTime>,
         /// When it last changed.
-        #[serde(
-            rename = "UpdateTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "UpdateTime", default, skip_serializing_if = "Option::is_none")]
         pub update_time: Option<consign_http::DateTime>,
     }
     /// What one node does, up to 0.3.19.
@@ -3868,11 +3360,7 @@ pub mod types {
     #[non_exhaustive]
     pub struct NodeShards {
         /// By the number of the part.
-        #[serde(
-            rename = "Shards",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Shards", default, skip_serializing_if = "Option::is_none")]
         pub shards: Option<std::collections::BTreeMap<String, ShardState>>,
     }
     /// What one node does about a part of a job, up to 0.3.19.
@@ -3880,67 +3368,47 @@ pub mod types {
     #[non_exhaustive]
     pub struct ShardState {
         /// Id of the node.
-        #[serde(
-            rename = "NodeId",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NodeId", default, skip_serializing_if = "Option::is_none")]
         pub node_id: Option<String>,
         /// Id of the execution.
         #[serde(
             rename = "ExecutionId",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub execution_id: Option<String>,
         /// Number of the part.
-        #[serde(
-            rename = "ShardIndex",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ShardIndex", default, skip_serializing_if = "Option::is_none")]
         pub shard_index: Option<i64>,
         /// The state.
-        #[serde(
-            rename = "State",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
         pub state: Option<ShardStateType>,
         /// Why, in words.
-        #[serde(
-            rename = "Status",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Status", default, skip_serializing_if = "Option::is_none")]
         pub status: Option<String>,
         /// What the node proposes for the check, in base64.
         #[serde(
             rename = "VerificationProposal",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub verification_proposal: Option<String>,
         /// What came of the check.
         #[serde(
             rename = "VerificationResult",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub verification_result: Option<VerificationResult>,
         /// Where the result is.
         #[serde(
             rename = "PublishedResults",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub published_results: Option<StorageSpec>,
         /// What the program wrote.
-        #[serde(
-            rename = "RunOutput",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "RunOutput", default, skip_serializing_if = "Option::is_none")]
         pub run_output: Option<RunCommandResult>,
     }
     /// What a node does about a part, up to 0.3.19.
@@ -3962,7 +3430,7 @@ pub mod types {
         /// It is done.
         Completed,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl ShardStateType {
         /// The known values as they are on the wire.
@@ -3988,8 +3456,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "Bidding" => Self::Bidding,
                     "Waiting" => Self::Waiting,
@@ -4006,24 +3474,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for ShardStateType {
+    impl From<&str> for ShardStateType {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for ShardStateType {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for ShardStateType {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for ShardStateType {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for ShardStateType {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for ShardStateType {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for ShardStateType {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -4031,15 +3499,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for ShardStateType {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// A named event, up to 0.3.19.
@@ -4047,130 +3515,90 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobEvent {
         /// Version of the job's form.
-        #[serde(
-            rename = "APIVersion",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "APIVersion", default, skip_serializing_if = "Option::is_none")]
         pub api_version: Option<String>,
         /// Id of the job.
-        #[serde(
-            rename = "JobID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobID", default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<consign_http::Id>,
         /// Number of the part.
-        #[serde(
-            rename = "ShardIndex",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ShardIndex", default, skip_serializing_if = "Option::is_none")]
         pub shard_index: Option<i64>,
         /// Id of the execution.
         #[serde(
             rename = "ExecutionID",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub execution_id: Option<String>,
         /// Identifier of the client.
-        #[serde(
-            rename = "ClientID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ClientID", default, skip_serializing_if = "Option::is_none")]
         pub client_id: Option<String>,
         /// Id of the node that says so.
         #[serde(
             rename = "SourceNodeID",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub source_node_id: Option<String>,
         /// Id of the node it is said to.
         #[serde(
             rename = "TargetNodeID",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub target_node_id: Option<String>,
         /// What happened.
-        #[serde(
-            rename = "EventName",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "EventName", default, skip_serializing_if = "Option::is_none")]
         pub event_name: Option<JobEventName>,
         /// What the job runs.
-        #[serde(
-            rename = "Spec",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Spec", default, skip_serializing_if = "Option::is_none")]
         pub spec: Option<Spec>,
         /// Into how many parts the job is split.
         #[serde(
             rename = "JobExecutionPlan",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub job_execution_plan: Option<serde_json::Map<String, serde_json::Value>>,
         /// How many nodes run it and have to agree.
-        #[serde(
-            rename = "Deal",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Deal", default, skip_serializing_if = "Option::is_none")]
         pub deal: Option<Deal>,
         /// Why, in words.
-        #[serde(
-            rename = "Status",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Status", default, skip_serializing_if = "Option::is_none")]
         pub status: Option<String>,
         /// What the node proposes for the check, in base64.
         #[serde(
             rename = "VerificationProposal",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub verification_proposal: Option<String>,
         /// What came of the check.
         #[serde(
             rename = "VerificationResult",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub verification_result: Option<VerificationResult>,
         /// Where the result is.
         #[serde(
             rename = "PublishedResult",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub published_result: Option<StorageSpec>,
         /// When.
-        #[serde(
-            rename = "EventTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "EventTime", default, skip_serializing_if = "Option::is_none")]
         pub event_time: Option<consign_http::DateTime>,
         /// Public key of the sender, in base64.
         #[serde(
             rename = "SenderPublicKey",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub sender_public_key: Option<String>,
         /// What the program wrote.
-        #[serde(
-            rename = "RunOutput",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "RunOutput", default, skip_serializing_if = "Option::is_none")]
         pub run_output: Option<RunCommandResult>,
     }
     /// What happened.
@@ -4210,7 +3638,7 @@ pub mod types {
         /// `InvalidRequest` on the wire.
         InvalidRequest,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl JobEventName {
         /// The known values as they are on the wire.
@@ -4254,8 +3682,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "InitialSubmission" => Self::InitialSubmission,
                     "Created" => Self::Created,
@@ -4281,24 +3709,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for JobEventName {
+    impl From<&str> for JobEventName {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for JobEventName {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for JobEventName {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for JobEventName {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for JobEventName {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for JobEventName {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for JobEventName {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -4306,15 +3734,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for JobEventName {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// A version.
@@ -4322,25 +3750,25 @@ pub mod types {
     #[non_exhaustive]
     pub struct BuildVersionInfo {
         /// Major number.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub major: Option<String>,
         /// Minor number.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub minor: Option<String>,
         /// `v0.3.25`; a self-built server says `v0.0.0-xxxxxxx`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub gitversion: Option<String>,
         /// Commit.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub gitcommit: Option<String>,
         /// When it was built.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub builddate: Option<String>,
         /// Operating system.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub goos: Option<String>,
         /// Processor.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub goarch: Option<String>,
     }
     /// A node.
@@ -4351,35 +3779,23 @@ pub mod types {
         #[serde(
             rename = "BacalhauVersion",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub bacalhau_version: Option<BuildVersionInfo>,
         /// Where it can be reached.
-        #[serde(
-            rename = "PeerInfo",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "PeerInfo", default, skip_serializing_if = "Option::is_none")]
         pub peer_info: Option<PeerInfo>,
         /// What it does: 1 runs jobs.
-        #[serde(
-            rename = "NodeType",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NodeType", default, skip_serializing_if = "Option::is_none")]
         pub node_type: Option<i64>,
         /// Its labels.
-        #[serde(
-            rename = "Labels",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Labels", default, skip_serializing_if = "Option::is_none")]
         pub labels: Option<std::collections::BTreeMap<String, String>>,
         /// What it can run.
         #[serde(
             rename = "ComputeNodeInfo",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub compute_node_info: Option<ComputeNodeInfo>,
     }
@@ -4388,18 +3804,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct PeerInfo {
         /// Id of the node.
-        #[serde(
-            rename = "ID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ID", default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// Its addresses.
-        #[serde(
-            rename = "Addrs",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Addrs", default, skip_serializing_if = "Option::is_none")]
         pub addrs: Option<Vec<String>>,
     }
     /// What a node can run.
@@ -4410,42 +3818,42 @@ pub mod types {
         #[serde(
             rename = "ExecutionEngines",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub execution_engines: Option<Vec<Engine>>,
         /// All it has.
         #[serde(
             rename = "MaxCapacity",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_capacity: Option<ResourceUsageData>,
         /// What is free.
         #[serde(
             rename = "AvailableCapacity",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub available_capacity: Option<ResourceUsageData>,
         /// The most for one job.
         #[serde(
             rename = "MaxJobRequirements",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_job_requirements: Option<ResourceUsageData>,
         /// How many run.
         #[serde(
             rename = "RunningExecutions",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub running_executions: Option<i64>,
         /// How many wait.
         #[serde(
             rename = "EnqueuedExecutions",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub enqueued_executions: Option<i64>,
     }
@@ -4454,38 +3862,22 @@ pub mod types {
     #[non_exhaustive]
     pub struct ResourceUsageData {
         /// Cores.
-        #[serde(
-            rename = "CPU",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "CPU", default, skip_serializing_if = "Option::is_none")]
         pub cpu: Option<f64>,
         /// Bytes.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "Memory",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Memory", default, skip_serializing_if = "Option::is_none")]
         pub memory: Option<u64>,
         /// Bytes.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "Disk",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Disk", default, skip_serializing_if = "Option::is_none")]
         pub disk: Option<u64>,
         /// Devices.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "GPU",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "GPU", default, skip_serializing_if = "Option::is_none")]
         pub gpu: Option<u64>,
     }
     /// How full the node's disks are.
@@ -4493,11 +3885,7 @@ pub mod types {
     #[non_exhaustive]
     pub struct HealthInfo {
         /// By disk.
-        #[serde(
-            rename = "FreeSpace",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "FreeSpace", default, skip_serializing_if = "Option::is_none")]
         pub free_space: Option<FreeSpace>,
     }
     /// How full each disk is.
@@ -4505,17 +3893,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct FreeSpace {
         /// The disk of IPFS.
-        #[serde(
-            rename = "IPFSMount",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "IPFSMount", default, skip_serializing_if = "Option::is_none")]
         pub ipfs_mount: Option<MountStatus>,
         /// The system's disk.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub root: Option<MountStatus>,
         /// The disk of temporary files.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub tmp: Option<MountStatus>,
     }
     /// How full a disk is.
@@ -4525,29 +3909,17 @@ pub mod types {
         /// Bytes in all.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "All",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "All", default, skip_serializing_if = "Option::is_none")]
         pub all: Option<u64>,
         /// Bytes free.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "Free",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Free", default, skip_serializing_if = "Option::is_none")]
         pub free: Option<u64>,
         /// Bytes used.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "Used",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Used", default, skip_serializing_if = "Option::is_none")]
         pub used: Option<u64>,
     }
     /// An error as JSON in a text.
@@ -4555,32 +3927,16 @@ pub mod types {
     #[non_exhaustive]
     pub struct ApiError {
         /// `error-job-not-found`, `error-unknown-server-error` (most others), `error-generic-error`, `error-image-not-found`, `error-executable-not-found`, `error-context-canceled-error`.
-        #[serde(
-            rename = "Code",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Code", default, skip_serializing_if = "Option::is_none")]
         pub code: Option<String>,
         /// What went wrong.
-        #[serde(
-            rename = "Message",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Message", default, skip_serializing_if = "Option::is_none")]
         pub message: Option<String>,
         /// More, such as `id` of a job that was not found.
-        #[serde(
-            rename = "Details",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Details", default, skip_serializing_if = "Option::is_none")]
         pub details: Option<serde_json::Map<String, serde_json::Value>>,
         /// The message again.
-        #[serde(
-            rename = "Err",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Err", default, skip_serializing_if = "Option::is_none")]
         pub err: Option<String>,
     }
 }

@@ -1076,7 +1076,7 @@ impl RerunOptions {
         self
     }
 }
-/// Optional parameters of [`Client::logs`].
+/// Optional parameters of `logs`.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct LogsOptions {
@@ -1597,184 +1597,130 @@ pub mod types {
     #[non_exhaustive]
     pub struct NewJob {
         /// Its id. Kept for the types `service` and `daemon`, ignored for the others.
-        #[serde(
-            rename = "ID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ID", default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// Its name, unique in the namespace from 1.8 on. Default: the id.
-        #[serde(
-            rename = "Name",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Its namespace. Default: `default`.
-        #[serde(
-            rename = "Namespace",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Namespace", default, skip_serializing_if = "Option::is_none")]
         pub namespace: Option<String>,
         /// Its type, in lower case.
         #[serde(rename = "Type")]
         pub type_: JobType,
         /// Higher goes first.
-        #[serde(
-            rename = "Priority",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Priority", default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<i64>,
         /// How many executions, for `batch` and `service`. Absent: 1; 0: stop all.
-        #[serde(
-            rename = "Count",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Count", default, skip_serializing_if = "Option::is_none")]
         pub count: Option<i64>,
         /// What nodes have to fulfil, all of it.
         #[serde(
             rename = "Constraints",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub constraints: Option<Vec<NewConstraint>>,
         /// Remarks. Keys that begin with `bacalhau.org/` are the server's.
-        #[serde(
-            rename = "Meta",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Meta", default, skip_serializing_if = "Option::is_none")]
         pub meta: Option<std::collections::BTreeMap<String, String>>,
         /// Labels, which lists can be filtered by.
-        #[serde(
-            rename = "Labels",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Labels", default, skip_serializing_if = "Option::is_none")]
         pub labels: Option<std::collections::BTreeMap<String, String>>,
         /// What it runs; only the first is used.
         #[serde(rename = "Tasks")]
         pub tasks: Vec<NewTask>,
         /// Its state. Ignored when sent.
-        #[serde(
-            rename = "State",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
         pub state: Option<NewState>,
         /// Counts updates of what it is, from 1. Ignored when sent.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "Version",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Version", default, skip_serializing_if = "Option::is_none")]
         pub version: Option<u64>,
         /// Counts every change. Ignored when sent.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "Revision",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Revision", default, skip_serializing_if = "Option::is_none")]
         pub revision: Option<u64>,
         /// When it was made. Ignored when sent.
-        #[serde(
-            rename = "CreateTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "CreateTime", default, skip_serializing_if = "Option::is_none")]
         pub create_time: Option<i64>,
         /// When it last changed. Ignored when sent.
-        #[serde(
-            rename = "ModifyTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ModifyTime", default, skip_serializing_if = "Option::is_none")]
         pub modify_time: Option<i64>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl NewJob {
         /// A value with the members that have to be there.
-        pub fn new(
-            type_: impl ::std::convert::Into<JobType>,
-            tasks: Vec<NewTask>,
-        ) -> Self {
+        pub fn new(type_: impl Into<JobType>, tasks: Vec<NewTask>) -> Self {
             Self {
-                id: ::std::option::Option::None,
-                name: ::std::option::Option::None,
-                namespace: ::std::option::Option::None,
+                id: None,
+                name: None,
+                namespace: None,
                 type_: type_.into(),
-                priority: ::std::option::Option::None,
-                count: ::std::option::Option::None,
-                constraints: ::std::option::Option::None,
-                meta: ::std::option::Option::None,
-                labels: ::std::option::Option::None,
+                priority: None,
+                count: None,
+                constraints: None,
+                meta: None,
+                labels: None,
                 tasks,
-                state: ::std::option::Option::None,
-                version: ::std::option::Option::None,
-                revision: ::std::option::Option::None,
-                create_time: ::std::option::Option::None,
-                modify_time: ::std::option::Option::None,
-                extra: ::std::default::Default::default(),
+                state: None,
+                version: None,
+                revision: None,
+                create_time: None,
+                modify_time: None,
+                extra: Default::default(),
             }
         }
         /// Sets `ID`.
         #[must_use]
-        pub fn id(mut self, id: impl ::std::convert::Into<String>) -> Self {
-            self.id = ::std::option::Option::Some(id.into());
+        pub fn id(mut self, id: impl Into<String>) -> Self {
+            self.id = Some(id.into());
             self
         }
         /// Sets `Name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `Namespace`.
         #[must_use]
-        pub fn namespace(
-            mut self,
-            namespace: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.namespace = ::std::option::Option::Some(namespace.into());
+        pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+            self.namespace = Some(namespace.into());
             self
         }
         /// Sets `Type`.
         #[must_use]
-        pub fn type_(mut self, type_: impl ::std::convert::Into<JobType>) -> Self {
+        pub fn type_(mut self, type_: impl Into<JobType>) -> Self {
             self.type_ = type_.into();
             self
         }
         /// Sets `Priority`.
         #[must_use]
         pub fn priority(mut self, priority: i64) -> Self {
-            self.priority = ::std::option::Option::Some(priority);
+            self.priority = Some(priority);
             self
         }
         /// Sets `Count`.
         #[must_use]
         pub fn count(mut self, count: i64) -> Self {
-            self.count = ::std::option::Option::Some(count);
+            self.count = Some(count);
             self
         }
         /// Sets `Constraints`.
         #[must_use]
         pub fn constraints(mut self, constraints: Vec<NewConstraint>) -> Self {
-            self.constraints = ::std::option::Option::Some(constraints);
+            self.constraints = Some(constraints);
             self
         }
         /// Sets `Meta`.
         #[must_use]
         pub fn meta(mut self, meta: std::collections::BTreeMap<String, String>) -> Self {
-            self.meta = ::std::option::Option::Some(meta);
+            self.meta = Some(meta);
             self
         }
         /// Sets `Labels`.
@@ -1783,7 +1729,7 @@ pub mod types {
             mut self,
             labels: std::collections::BTreeMap<String, String>,
         ) -> Self {
-            self.labels = ::std::option::Option::Some(labels);
+            self.labels = Some(labels);
             self
         }
         /// Sets `Tasks`.
@@ -1795,31 +1741,31 @@ pub mod types {
         /// Sets `State`.
         #[must_use]
         pub fn state(mut self, state: NewState) -> Self {
-            self.state = ::std::option::Option::Some(state);
+            self.state = Some(state);
             self
         }
         /// Sets `Version`.
         #[must_use]
         pub fn version(mut self, version: u64) -> Self {
-            self.version = ::std::option::Option::Some(version);
+            self.version = Some(version);
             self
         }
         /// Sets `Revision`.
         #[must_use]
         pub fn revision(mut self, revision: u64) -> Self {
-            self.revision = ::std::option::Option::Some(revision);
+            self.revision = Some(revision);
             self
         }
         /// Sets `CreateTime`.
         #[must_use]
         pub fn create_time(mut self, create_time: i64) -> Self {
-            self.create_time = ::std::option::Option::Some(create_time);
+            self.create_time = Some(create_time);
             self
         }
         /// Sets `ModifyTime`.
         #[must_use]
         pub fn modify_time(mut self, modify_time: i64) -> Self {
-            self.modify_time = ::std::option::Option::Some(modify_time);
+            self.modify_time = Some(modify_time);
             self
         }
     }
@@ -1834,88 +1780,61 @@ pub mod types {
         #[serde(rename = "Engine")]
         pub engine: NewSpecConfig,
         /// Where results go: `local`, `s3`, `s3managed`, `ipfs`, `noop`. Needed if there are result paths.
-        #[serde(
-            rename = "Publisher",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Publisher", default, skip_serializing_if = "Option::is_none")]
         pub publisher: Option<NewSpecConfig>,
         /// Environment: names in upper case that do not begin with `BACALHAU_`, values that are not empty.
-        #[serde(
-            rename = "Env",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Env", default, skip_serializing_if = "Option::is_none")]
         pub env: Option<std::collections::BTreeMap<String, String>>,
         /// Remarks.
-        #[serde(
-            rename = "Meta",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Meta", default, skip_serializing_if = "Option::is_none")]
         pub meta: Option<std::collections::BTreeMap<String, String>>,
         /// What it gets to see.
         #[serde(
             rename = "InputSources",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub input_sources: Option<Vec<NewInputSource>>,
         /// What is kept of what it writes.
         #[serde(
             rename = "ResultPaths",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub result_paths: Option<Vec<NewResultPath>>,
         /// What a node has to have free.
-        #[serde(
-            rename = "Resources",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Resources", default, skip_serializing_if = "Option::is_none")]
         pub resources: Option<NewResources>,
         /// What it may reach.
-        #[serde(
-            rename = "Network",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Network", default, skip_serializing_if = "Option::is_none")]
         pub network: Option<NewNetwork>,
         /// Limits of time.
-        #[serde(
-            rename = "Timeouts",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Timeouts", default, skip_serializing_if = "Option::is_none")]
         pub timeouts: Option<NewTimeouts>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl NewTask {
         /// A value with the members that have to be there.
-        pub fn new(
-            name: impl ::std::convert::Into<String>,
-            engine: NewSpecConfig,
-        ) -> Self {
+        pub fn new(name: impl Into<String>, engine: NewSpecConfig) -> Self {
             Self {
                 name: name.into(),
                 engine,
-                publisher: ::std::option::Option::None,
-                env: ::std::option::Option::None,
-                meta: ::std::option::Option::None,
-                input_sources: ::std::option::Option::None,
-                result_paths: ::std::option::Option::None,
-                resources: ::std::option::Option::None,
-                network: ::std::option::Option::None,
-                timeouts: ::std::option::Option::None,
-                extra: ::std::default::Default::default(),
+                publisher: None,
+                env: None,
+                meta: None,
+                input_sources: None,
+                result_paths: None,
+                resources: None,
+                network: None,
+                timeouts: None,
+                extra: Default::default(),
             }
         }
         /// Sets `Name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
+        pub fn name(mut self, name: impl Into<String>) -> Self {
             self.name = name.into();
             self
         }
@@ -1928,49 +1847,49 @@ pub mod types {
         /// Sets `Publisher`.
         #[must_use]
         pub fn publisher(mut self, publisher: NewSpecConfig) -> Self {
-            self.publisher = ::std::option::Option::Some(publisher);
+            self.publisher = Some(publisher);
             self
         }
         /// Sets `Env`.
         #[must_use]
         pub fn env(mut self, env: std::collections::BTreeMap<String, String>) -> Self {
-            self.env = ::std::option::Option::Some(env);
+            self.env = Some(env);
             self
         }
         /// Sets `Meta`.
         #[must_use]
         pub fn meta(mut self, meta: std::collections::BTreeMap<String, String>) -> Self {
-            self.meta = ::std::option::Option::Some(meta);
+            self.meta = Some(meta);
             self
         }
         /// Sets `InputSources`.
         #[must_use]
         pub fn input_sources(mut self, input_sources: Vec<NewInputSource>) -> Self {
-            self.input_sources = ::std::option::Option::Some(input_sources);
+            self.input_sources = Some(input_sources);
             self
         }
         /// Sets `ResultPaths`.
         #[must_use]
         pub fn result_paths(mut self, result_paths: Vec<NewResultPath>) -> Self {
-            self.result_paths = ::std::option::Option::Some(result_paths);
+            self.result_paths = Some(result_paths);
             self
         }
         /// Sets `Resources`.
         #[must_use]
         pub fn resources(mut self, resources: NewResources) -> Self {
-            self.resources = ::std::option::Option::Some(resources);
+            self.resources = Some(resources);
             self
         }
         /// Sets `Network`.
         #[must_use]
         pub fn network(mut self, network: NewNetwork) -> Self {
-            self.network = ::std::option::Option::Some(network);
+            self.network = Some(network);
             self
         }
         /// Sets `Timeouts`.
         #[must_use]
         pub fn timeouts(mut self, timeouts: NewTimeouts) -> Self {
-            self.timeouts = ::std::option::Option::Some(timeouts);
+            self.timeouts = Some(timeouts);
             self
         }
     }
@@ -1979,32 +1898,24 @@ pub mod types {
     #[non_exhaustive]
     pub struct NewSpecConfig {
         /// The kind, such as `docker`, in any case.
-        #[serde(
-            rename = "Type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Its settings, free-form; their names in any case.
-        #[serde(
-            rename = "Params",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Params", default, skip_serializing_if = "Option::is_none")]
         pub params: Option<serde_json::Map<String, serde_json::Value>>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl NewSpecConfig {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `Type`.
         #[must_use]
-        pub fn type_(mut self, type_: impl ::std::convert::Into<String>) -> Self {
-            self.type_ = ::std::option::Option::Some(type_.into());
+        pub fn type_(mut self, type_: impl Into<String>) -> Self {
+            self.type_ = Some(type_.into());
             self
         }
         /// Sets `Params`.
@@ -2013,7 +1924,7 @@ pub mod types {
             mut self,
             params: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.params = ::std::option::Option::Some(params);
+            self.params = Some(params);
             self
         }
     }
@@ -2022,51 +1933,39 @@ pub mod types {
     #[non_exhaustive]
     pub struct NewInputSource {
         /// What it is: `urlDownload`, `inline`, `s3`, `ipfs`, `local`.
-        #[serde(
-            rename = "Source",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Source", default, skip_serializing_if = "Option::is_none")]
         pub source: Option<NewSpecConfig>,
         /// Where the task sees it; no two in one place.
-        #[serde(
-            rename = "Target",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Target", default, skip_serializing_if = "Option::is_none")]
         pub target: Option<String>,
         /// A name for it; no name twice.
-        #[serde(
-            rename = "Alias",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Alias", default, skip_serializing_if = "Option::is_none")]
         pub alias: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl NewInputSource {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `Source`.
         #[must_use]
         pub fn source(mut self, source: NewSpecConfig) -> Self {
-            self.source = ::std::option::Option::Some(source);
+            self.source = Some(source);
             self
         }
         /// Sets `Target`.
         #[must_use]
-        pub fn target(mut self, target: impl ::std::convert::Into<String>) -> Self {
-            self.target = ::std::option::Option::Some(target.into());
+        pub fn target(mut self, target: impl Into<String>) -> Self {
+            self.target = Some(target.into());
             self
         }
         /// Sets `Alias`.
         #[must_use]
-        pub fn alias(mut self, alias: impl ::std::convert::Into<String>) -> Self {
-            self.alias = ::std::option::Option::Some(alias.into());
+        pub fn alias(mut self, alias: impl Into<String>) -> Self {
+            self.alias = Some(alias.into());
             self
         }
     }
@@ -2075,38 +1974,30 @@ pub mod types {
     #[non_exhaustive]
     pub struct NewResultPath {
         /// Its name in the result; no name twice.
-        #[serde(
-            rename = "Name",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Its absolute path; no path twice.
-        #[serde(
-            rename = "Path",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Path", default, skip_serializing_if = "Option::is_none")]
         pub path: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl NewResultPath {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `Name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `Path`.
         #[must_use]
-        pub fn path(mut self, path: impl ::std::convert::Into<String>) -> Self {
-            self.path = ::std::option::Option::Some(path.into());
+        pub fn path(mut self, path: impl Into<String>) -> Self {
+            self.path = Some(path.into());
             self
         }
     }
@@ -2115,64 +2006,48 @@ pub mod types {
     #[non_exhaustive]
     pub struct NewResources {
         /// Cores: `500m`, `2`. Default: `500m`.
-        #[serde(
-            rename = "CPU",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "CPU", default, skip_serializing_if = "Option::is_none")]
         pub cpu: Option<String>,
         /// `512Mb`, `2GB`. Default: `512Mb`.
-        #[serde(
-            rename = "Memory",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Memory", default, skip_serializing_if = "Option::is_none")]
         pub memory: Option<String>,
         /// `512Mb`, `2GB`.
-        #[serde(
-            rename = "Disk",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Disk", default, skip_serializing_if = "Option::is_none")]
         pub disk: Option<String>,
         /// Number of devices: `1`.
-        #[serde(
-            rename = "GPU",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "GPU", default, skip_serializing_if = "Option::is_none")]
         pub gpu: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl NewResources {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `CPU`.
         #[must_use]
-        pub fn cpu(mut self, cpu: impl ::std::convert::Into<String>) -> Self {
-            self.cpu = ::std::option::Option::Some(cpu.into());
+        pub fn cpu(mut self, cpu: impl Into<String>) -> Self {
+            self.cpu = Some(cpu.into());
             self
         }
         /// Sets `Memory`.
         #[must_use]
-        pub fn memory(mut self, memory: impl ::std::convert::Into<String>) -> Self {
-            self.memory = ::std::option::Option::Some(memory.into());
+        pub fn memory(mut self, memory: impl Into<String>) -> Self {
+            self.memory = Some(memory.into());
             self
         }
         /// Sets `Disk`.
         #[must_use]
-        pub fn disk(mut self, disk: impl ::std::convert::Into<String>) -> Self {
-            self.disk = ::std::option::Option::Some(disk.into());
+        pub fn disk(mut self, disk: impl Into<String>) -> Self {
+            self.disk = Some(disk.into());
             self
         }
         /// Sets `GPU`.
         #[must_use]
-        pub fn gpu(mut self, gpu: impl ::std::convert::Into<String>) -> Self {
-            self.gpu = ::std::option::Option::Some(gpu.into());
+        pub fn gpu(mut self, gpu: impl Into<String>) -> Self {
+            self.gpu = Some(gpu.into());
             self
         }
     }
@@ -2181,51 +2056,39 @@ pub mod types {
     #[non_exhaustive]
     pub struct NewNetwork {
         /// How much.
-        #[serde(
-            rename = "Type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<NetworkType>,
         /// Host names for `HTTP`; for no other type.
-        #[serde(
-            rename = "Domains",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Domains", default, skip_serializing_if = "Option::is_none")]
         pub domains: Option<Vec<String>>,
         /// Ports, for `Host` and `Bridge`; from 1.6 on.
-        #[serde(
-            rename = "Ports",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Ports", default, skip_serializing_if = "Option::is_none")]
         pub ports: Option<Vec<NewPort>>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl NewNetwork {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `Type`.
         #[must_use]
-        pub fn type_(mut self, type_: impl ::std::convert::Into<NetworkType>) -> Self {
-            self.type_ = ::std::option::Option::Some(type_.into());
+        pub fn type_(mut self, type_: impl Into<NetworkType>) -> Self {
+            self.type_ = Some(type_.into());
             self
         }
         /// Sets `Domains`.
         #[must_use]
         pub fn domains(mut self, domains: Vec<String>) -> Self {
-            self.domains = ::std::option::Option::Some(domains);
+            self.domains = Some(domains);
             self
         }
         /// Sets `Ports`.
         #[must_use]
         pub fn ports(mut self, ports: Vec<NewPort>) -> Self {
-            self.ports = ::std::option::Option::Some(ports);
+            self.ports = Some(ports);
             self
         }
     }
@@ -2234,67 +2097,52 @@ pub mod types {
     #[non_exhaustive]
     pub struct NewPort {
         /// Its name; it becomes part of an environment variable.
-        #[serde(
-            rename = "Name",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// The node's port, 1024 to 65535. Absent: any.
-        #[serde(
-            rename = "Static",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Static", default, skip_serializing_if = "Option::is_none")]
         pub static_: Option<i64>,
         /// The port inside the container; not for `Host`.
-        #[serde(
-            rename = "Target",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Target", default, skip_serializing_if = "Option::is_none")]
         pub target: Option<i64>,
         /// Address of the node to listen on.
         #[serde(
             rename = "HostNetwork",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub host_network: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl NewPort {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `Name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `Static`.
         #[must_use]
         pub fn static_(mut self, static_: i64) -> Self {
-            self.static_ = ::std::option::Option::Some(static_);
+            self.static_ = Some(static_);
             self
         }
         /// Sets `Target`.
         #[must_use]
         pub fn target(mut self, target: i64) -> Self {
-            self.target = ::std::option::Option::Some(target);
+            self.target = Some(target);
             self
         }
         /// Sets `HostNetwork`.
         #[must_use]
-        pub fn host_network(
-            mut self,
-            host_network: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.host_network = ::std::option::Option::Some(host_network.into());
+        pub fn host_network(mut self, host_network: impl Into<String>) -> Self {
+            self.host_network = Some(host_network.into());
             self
         }
     }
@@ -2306,48 +2154,48 @@ pub mod types {
         #[serde(
             rename = "ExecutionTimeout",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub execution_timeout: Option<i64>,
         /// How long to wait for a node. 0: fail at once if there is none.
         #[serde(
             rename = "QueueTimeout",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub queue_timeout: Option<i64>,
         /// How long all of it may take.
         #[serde(
             rename = "TotalTimeout",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub total_timeout: Option<i64>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl NewTimeouts {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `ExecutionTimeout`.
         #[must_use]
         pub fn execution_timeout(mut self, execution_timeout: i64) -> Self {
-            self.execution_timeout = ::std::option::Option::Some(execution_timeout);
+            self.execution_timeout = Some(execution_timeout);
             self
         }
         /// Sets `QueueTimeout`.
         #[must_use]
         pub fn queue_timeout(mut self, queue_timeout: i64) -> Self {
-            self.queue_timeout = ::std::option::Option::Some(queue_timeout);
+            self.queue_timeout = Some(queue_timeout);
             self
         }
         /// Sets `TotalTimeout`.
         #[must_use]
         pub fn total_timeout(mut self, total_timeout: i64) -> Self {
-            self.total_timeout = ::std::option::Option::Some(total_timeout);
+            self.total_timeout = Some(total_timeout);
             self
         }
     }
@@ -2356,54 +2204,39 @@ pub mod types {
     #[non_exhaustive]
     pub struct NewConstraint {
         /// Name of the label.
-        #[serde(
-            rename = "Key",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Key", default, skip_serializing_if = "Option::is_none")]
         pub key: Option<String>,
         /// How it is compared. One that the server does not know is accepted, and the job waits for ever.
-        #[serde(
-            rename = "Operator",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Operator", default, skip_serializing_if = "Option::is_none")]
         pub operator: Option<Operator>,
         /// What it is compared with: none for `exists` and `!`, some for `in` and `notin`, one for the others.
-        #[serde(
-            rename = "Values",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Values", default, skip_serializing_if = "Option::is_none")]
         pub values: Option<Vec<String>>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl NewConstraint {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `Key`.
         #[must_use]
-        pub fn key(mut self, key: impl ::std::convert::Into<String>) -> Self {
-            self.key = ::std::option::Option::Some(key.into());
+        pub fn key(mut self, key: impl Into<String>) -> Self {
+            self.key = Some(key.into());
             self
         }
         /// Sets `Operator`.
         #[must_use]
-        pub fn operator(
-            mut self,
-            operator: impl ::std::convert::Into<Operator>,
-        ) -> Self {
-            self.operator = ::std::option::Option::Some(operator.into());
+        pub fn operator(mut self, operator: impl Into<Operator>) -> Self {
+            self.operator = Some(operator.into());
             self
         }
         /// Sets `Values`.
         #[must_use]
         pub fn values(mut self, values: Vec<String>) -> Self {
-            self.values = ::std::option::Option::Some(values);
+            self.values = Some(values);
             self
         }
     }
@@ -2412,48 +2245,33 @@ pub mod types {
     #[non_exhaustive]
     pub struct NewState {
         /// The state.
-        #[serde(
-            rename = "StateType",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "StateType", default, skip_serializing_if = "Option::is_none")]
         pub state_type: Option<JobStateType>,
         /// Why, in words. For a failed job it usually speaks of missing nodes; the reason stands in the last failed execution.
-        #[serde(
-            rename = "Message",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Message", default, skip_serializing_if = "Option::is_none")]
         pub message: Option<String>,
         /// More.
-        #[serde(
-            rename = "Details",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Details", default, skip_serializing_if = "Option::is_none")]
         pub details: Option<std::collections::BTreeMap<String, String>>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl NewState {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `StateType`.
         #[must_use]
-        pub fn state_type(
-            mut self,
-            state_type: impl ::std::convert::Into<JobStateType>,
-        ) -> Self {
-            self.state_type = ::std::option::Option::Some(state_type.into());
+        pub fn state_type(mut self, state_type: impl Into<JobStateType>) -> Self {
+            self.state_type = Some(state_type.into());
             self
         }
         /// Sets `Message`.
         #[must_use]
-        pub fn message(mut self, message: impl ::std::convert::Into<String>) -> Self {
-            self.message = ::std::option::Option::Some(message.into());
+        pub fn message(mut self, message: impl Into<String>) -> Self {
+            self.message = Some(message.into());
             self
         }
         /// Sets `Details`.
@@ -2462,7 +2280,7 @@ pub mod types {
             mut self,
             details: std::collections::BTreeMap<String, String>,
         ) -> Self {
-            self.details = ::std::option::Option::Some(details);
+            self.details = Some(details);
             self
         }
     }
@@ -2471,113 +2289,57 @@ pub mod types {
     #[non_exhaustive]
     pub struct Job {
         /// Its id.
-        #[serde(
-            rename = "ID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ID", default, skip_serializing_if = "Option::is_none")]
         pub id: Option<consign_http::Id>,
         /// Its name, unique in the namespace from 1.8 on. Default: the id.
-        #[serde(
-            rename = "Name",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Its namespace. Default: `default`.
-        #[serde(
-            rename = "Namespace",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Namespace", default, skip_serializing_if = "Option::is_none")]
         pub namespace: Option<String>,
         /// Its type, in lower case.
-        #[serde(
-            rename = "Type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<JobType>,
         /// Higher goes first.
-        #[serde(
-            rename = "Priority",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Priority", default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<i64>,
         /// How many executions; 0 for `daemon` and `ops`.
-        #[serde(
-            rename = "Count",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Count", default, skip_serializing_if = "Option::is_none")]
         pub count: Option<i64>,
         /// What nodes have to fulfil, all of it.
         #[serde(
             rename = "Constraints",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub constraints: Option<Vec<Constraint>>,
         /// Remarks. Keys that begin with `bacalhau.org/` are the server's.
-        #[serde(
-            rename = "Meta",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Meta", default, skip_serializing_if = "Option::is_none")]
         pub meta: Option<std::collections::BTreeMap<String, String>>,
         /// Labels, which lists can be filtered by.
-        #[serde(
-            rename = "Labels",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Labels", default, skip_serializing_if = "Option::is_none")]
         pub labels: Option<std::collections::BTreeMap<String, String>>,
         /// What it runs; only the first is used.
-        #[serde(
-            rename = "Tasks",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Tasks", default, skip_serializing_if = "Option::is_none")]
         pub tasks: Option<Vec<Task>>,
         /// Its state.
-        #[serde(
-            rename = "State",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "State", default, skip_serializing_if = "Option::is_none")]
         pub state: Option<JobState>,
         /// Counts updates of what it is, from 1.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "Version",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Version", default, skip_serializing_if = "Option::is_none")]
         pub version: Option<u64>,
         /// Counts every change.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "Revision",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Revision", default, skip_serializing_if = "Option::is_none")]
         pub revision: Option<u64>,
         /// When it was made.
-        #[serde(
-            rename = "CreateTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "CreateTime", default, skip_serializing_if = "Option::is_none")]
         pub create_time: Option<crate::v1::UnixNanos>,
         /// When it last changed.
-        #[serde(
-            rename = "ModifyTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ModifyTime", default, skip_serializing_if = "Option::is_none")]
         pub modify_time: Option<crate::v1::UnixNanos>,
     }
     /// What a job runs.
@@ -2585,74 +2347,42 @@ pub mod types {
     #[non_exhaustive]
     pub struct Task {
         /// Its name; not blank.
-        #[serde(
-            rename = "Name",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// What runs it: `docker`, `wasm`.
-        #[serde(
-            rename = "Engine",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Engine", default, skip_serializing_if = "Option::is_none")]
         pub engine: Option<SpecConfig>,
         /// Where results go: `local`, `s3`, `s3managed`, `ipfs`, `noop`. Needed if there are result paths.
-        #[serde(
-            rename = "Publisher",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Publisher", default, skip_serializing_if = "Option::is_none")]
         pub publisher: Option<SpecConfig>,
         /// Environment: names in upper case that do not begin with `BACALHAU_`, values that are not empty.
-        #[serde(
-            rename = "Env",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Env", default, skip_serializing_if = "Option::is_none")]
         pub env: Option<std::collections::BTreeMap<String, String>>,
         /// Remarks.
-        #[serde(
-            rename = "Meta",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Meta", default, skip_serializing_if = "Option::is_none")]
         pub meta: Option<std::collections::BTreeMap<String, String>>,
         /// What it gets to see.
         #[serde(
             rename = "InputSources",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub input_sources: Option<Vec<InputSource>>,
         /// What is kept of what it writes.
         #[serde(
             rename = "ResultPaths",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub result_paths: Option<Vec<ResultPath>>,
         /// What a node has to have free.
-        #[serde(
-            rename = "Resources",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Resources", default, skip_serializing_if = "Option::is_none")]
         pub resources: Option<Resources>,
         /// What it may reach.
-        #[serde(
-            rename = "Network",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Network", default, skip_serializing_if = "Option::is_none")]
         pub network: Option<Network>,
         /// Limits of time.
-        #[serde(
-            rename = "Timeouts",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Timeouts", default, skip_serializing_if = "Option::is_none")]
         pub timeouts: Option<Timeouts>,
     }
     /// A kind of engine, source, publisher or result, with its settings.
@@ -2660,18 +2390,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct SpecConfig {
         /// The kind, such as `docker`, in any case.
-        #[serde(
-            rename = "Type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Its settings, free-form; their names in any case.
-        #[serde(
-            rename = "Params",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Params", default, skip_serializing_if = "Option::is_none")]
         pub params: Option<serde_json::Map<String, serde_json::Value>>,
     }
     /// A piece of data that a task gets to see.
@@ -2679,25 +2401,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct InputSource {
         /// What it is: `urlDownload`, `inline`, `s3`, `ipfs`, `local`.
-        #[serde(
-            rename = "Source",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Source", default, skip_serializing_if = "Option::is_none")]
         pub source: Option<SpecConfig>,
         /// Where the task sees it; no two in one place.
-        #[serde(
-            rename = "Target",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Target", default, skip_serializing_if = "Option::is_none")]
         pub target: Option<String>,
         /// A name for it; no name twice.
-        #[serde(
-            rename = "Alias",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Alias", default, skip_serializing_if = "Option::is_none")]
         pub alias: Option<String>,
     }
     /// A folder that is kept when a task ends.
@@ -2705,18 +2415,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct ResultPath {
         /// Its name in the result; no name twice.
-        #[serde(
-            rename = "Name",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Its absolute path; no path twice.
-        #[serde(
-            rename = "Path",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Path", default, skip_serializing_if = "Option::is_none")]
         pub path: Option<String>,
     }
     /// What a node has to have free, as text. The server writes it in lower case without blanks.
@@ -2724,32 +2426,16 @@ pub mod types {
     #[non_exhaustive]
     pub struct Resources {
         /// Cores: `500m`, `2`. Default: `500m`.
-        #[serde(
-            rename = "CPU",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "CPU", default, skip_serializing_if = "Option::is_none")]
         pub cpu: Option<String>,
         /// `512Mb`, `2GB`. Default: `512Mb`.
-        #[serde(
-            rename = "Memory",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Memory", default, skip_serializing_if = "Option::is_none")]
         pub memory: Option<String>,
         /// `512Mb`, `2GB`.
-        #[serde(
-            rename = "Disk",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Disk", default, skip_serializing_if = "Option::is_none")]
         pub disk: Option<String>,
         /// Number of devices: `1`.
-        #[serde(
-            rename = "GPU",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "GPU", default, skip_serializing_if = "Option::is_none")]
         pub gpu: Option<String>,
     }
     /// What a task may reach, and under which ports it can be reached.
@@ -2757,25 +2443,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct Network {
         /// How much.
-        #[serde(
-            rename = "Type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<NetworkType>,
         /// Host names for `HTTP`; for no other type.
-        #[serde(
-            rename = "Domains",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Domains", default, skip_serializing_if = "Option::is_none")]
         pub domains: Option<Vec<String>>,
         /// Ports, for `Host` and `Bridge`; from 1.6 on.
-        #[serde(
-            rename = "Ports",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Ports", default, skip_serializing_if = "Option::is_none")]
         pub ports: Option<Vec<Port>>,
     }
     /// A port of a task.
@@ -2783,31 +2457,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct Port {
         /// Its name; it becomes part of an environment variable.
-        #[serde(
-            rename = "Name",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// The node's port, 1024 to 65535. Absent: any.
-        #[serde(
-            rename = "Static",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Static", default, skip_serializing_if = "Option::is_none")]
         pub static_: Option<i64>,
         /// The port inside the container; not for `Host`.
-        #[serde(
-            rename = "Target",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Target", default, skip_serializing_if = "Option::is_none")]
         pub target: Option<i64>,
         /// Address of the node to listen on.
         #[serde(
             rename = "HostNetwork",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub host_network: Option<String>,
     }
@@ -2819,21 +2481,21 @@ pub mod types {
         #[serde(
             rename = "ExecutionTimeout",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub execution_timeout: Option<i64>,
         /// How long to wait for a node. 0: fail at once if there is none.
         #[serde(
             rename = "QueueTimeout",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub queue_timeout: Option<i64>,
         /// How long all of it may take.
         #[serde(
             rename = "TotalTimeout",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub total_timeout: Option<i64>,
     }
@@ -2842,25 +2504,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct Constraint {
         /// Name of the label.
-        #[serde(
-            rename = "Key",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Key", default, skip_serializing_if = "Option::is_none")]
         pub key: Option<String>,
         /// How it is compared. One that the server does not know is accepted, and the job waits for ever.
-        #[serde(
-            rename = "Operator",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Operator", default, skip_serializing_if = "Option::is_none")]
         pub operator: Option<Operator>,
         /// What it is compared with: none for `exists` and `!`, some for `in` and `notin`, one for the others.
-        #[serde(
-            rename = "Values",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Values", default, skip_serializing_if = "Option::is_none")]
         pub values: Option<Vec<String>>,
     }
     /// The state of a job.
@@ -2868,25 +2518,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobState {
         /// The state.
-        #[serde(
-            rename = "StateType",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "StateType", default, skip_serializing_if = "Option::is_none")]
         pub state_type: Option<JobStateType>,
         /// Why, in words. For a failed job it usually speaks of missing nodes; the reason stands in the last failed execution.
-        #[serde(
-            rename = "Message",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Message", default, skip_serializing_if = "Option::is_none")]
         pub message: Option<String>,
         /// More.
-        #[serde(
-            rename = "Details",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Details", default, skip_serializing_if = "Option::is_none")]
         pub details: Option<std::collections::BTreeMap<String, String>>,
     }
     /// What kind of job it is.
@@ -2902,7 +2540,7 @@ pub mod types {
         /// Runs to its end on every node.
         Ops,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl JobType {
         /// The known values as they are on the wire.
@@ -2922,8 +2560,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "batch" => Self::Batch,
                     "service" => Self::Service,
@@ -2937,24 +2575,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for JobType {
+    impl From<&str> for JobType {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for JobType {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for JobType {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for JobType {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for JobType {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for JobType {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for JobType {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -2962,15 +2600,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for JobType {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// What a task may reach.
@@ -2990,7 +2628,7 @@ pub mod types {
         /// Everything, in a network of its own; from 1.6 on.
         Bridge,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl NetworkType {
         /// The known values as they are on the wire.
@@ -3014,8 +2652,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "Default" => Self::Default,
                     "None" => Self::None,
@@ -3031,24 +2669,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for NetworkType {
+    impl From<&str> for NetworkType {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for NetworkType {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for NetworkType {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for NetworkType {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for NetworkType {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for NetworkType {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for NetworkType {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -3056,15 +2694,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for NetworkType {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// How a node's label is compared.
@@ -3090,7 +2728,7 @@ pub mod types {
         /// Less.
         Lt,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl Operator {
         /// The known values as they are on the wire.
@@ -3120,8 +2758,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "!" => Self::Not,
                     "exists" => Self::Exists,
@@ -3140,24 +2778,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for Operator {
+    impl From<&str> for Operator {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for Operator {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for Operator {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for Operator {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for Operator {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for Operator {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for Operator {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -3165,15 +2803,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for Operator {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// The state of a job. A name that is not listed ends nothing, and an update or a rerun brings an ended job back.
@@ -3195,7 +2833,7 @@ pub mod types {
         /// Stopped by a user. Ends it.
         Stopped,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl JobStateType {
         /// The known values as they are on the wire.
@@ -3221,8 +2859,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "Undefined" => Self::Undefined,
                     "Pending" => Self::Pending,
@@ -3239,24 +2877,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for JobStateType {
+    impl From<&str> for JobStateType {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for JobStateType {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for JobStateType {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for JobStateType {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for JobStateType {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for JobStateType {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for JobStateType {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -3264,15 +2902,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for JobStateType {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// A job to be put.
@@ -3283,23 +2921,19 @@ pub mod types {
         #[serde(rename = "Job")]
         pub job: NewJob,
         /// Whether to update although nothing changed; from 1.8 on. Default: no.
-        #[serde(
-            rename = "Force",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Force", default, skip_serializing_if = "Option::is_none")]
         pub force: Option<bool>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl PutJobRequest {
         /// A value with the members that have to be there.
         pub fn new(job: NewJob) -> Self {
             Self {
                 job,
-                force: ::std::option::Option::None,
-                extra: ::std::default::Default::default(),
+                force: None,
+                extra: Default::default(),
             }
         }
         /// Sets `Job`.
@@ -3311,7 +2945,7 @@ pub mod types {
         /// Sets `Force`.
         #[must_use]
         pub fn force(mut self, force: bool) -> Self {
-            self.force = ::std::option::Option::Some(force);
+            self.force = Some(force);
             self
         }
     }
@@ -3324,14 +2958,14 @@ pub mod types {
         pub job: NewJob,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl DiffJobRequest {
         /// A value with the members that have to be there.
         pub fn new(job: NewJob) -> Self {
             Self {
                 job,
-                extra: ::std::default::Default::default(),
+                extra: Default::default(),
             }
         }
         /// Sets `Job`.
@@ -3346,21 +2980,21 @@ pub mod types {
     #[non_exhaustive]
     pub struct StopJobRequest {
         /// It becomes the message of the job's state.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub reason: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl StopJobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `reason`.
         #[must_use]
-        pub fn reason(mut self, reason: impl ::std::convert::Into<String>) -> Self {
-            self.reason = ::std::option::Option::Some(reason.into());
+        pub fn reason(mut self, reason: impl Into<String>) -> Self {
+            self.reason = Some(reason.into());
             self
         }
     }
@@ -3371,38 +3005,30 @@ pub mod types {
         /// Version of the job; it has to exist. Default: the latest.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "JobVersion",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobVersion", default, skip_serializing_if = "Option::is_none")]
         pub job_version: Option<u64>,
         /// Why.
-        #[serde(
-            rename = "Reason",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Reason", default, skip_serializing_if = "Option::is_none")]
         pub reason: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl RerunJobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `JobVersion`.
         #[must_use]
         pub fn job_version(mut self, job_version: u64) -> Self {
-            self.job_version = ::std::option::Option::Some(job_version);
+            self.job_version = Some(job_version);
             self
         }
         /// Sets `Reason`.
         #[must_use]
-        pub fn reason(mut self, reason: impl ::std::convert::Into<String>) -> Self {
-            self.reason = ::std::option::Option::Some(reason.into());
+        pub fn reason(mut self, reason: impl Into<String>) -> Self {
+            self.reason = Some(reason.into());
             self
         }
     }
@@ -3414,49 +3040,41 @@ pub mod types {
         #[serde(rename = "Action")]
         pub action: NodeAction,
         /// Why.
-        #[serde(
-            rename = "Message",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Message", default, skip_serializing_if = "Option::is_none")]
         pub message: Option<String>,
         /// Id of the node. Ignored: the path decides.
-        #[serde(
-            rename = "NodeID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NodeID", default, skip_serializing_if = "Option::is_none")]
         pub node_id: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl PutNodeRequest {
         /// A value with the members that have to be there.
-        pub fn new(action: impl ::std::convert::Into<NodeAction>) -> Self {
+        pub fn new(action: impl Into<NodeAction>) -> Self {
             Self {
                 action: action.into(),
-                message: ::std::option::Option::None,
-                node_id: ::std::option::Option::None,
-                extra: ::std::default::Default::default(),
+                message: None,
+                node_id: None,
+                extra: Default::default(),
             }
         }
         /// Sets `Action`.
         #[must_use]
-        pub fn action(mut self, action: impl ::std::convert::Into<NodeAction>) -> Self {
+        pub fn action(mut self, action: impl Into<NodeAction>) -> Self {
             self.action = action.into();
             self
         }
         /// Sets `Message`.
         #[must_use]
-        pub fn message(mut self, message: impl ::std::convert::Into<String>) -> Self {
-            self.message = ::std::option::Option::Some(message.into());
+        pub fn message(mut self, message: impl Into<String>) -> Self {
+            self.message = Some(message.into());
             self
         }
         /// Sets `NodeID`.
         #[must_use]
-        pub fn node_id(mut self, node_id: impl ::std::convert::Into<String>) -> Self {
-            self.node_id = ::std::option::Option::Some(node_id.into());
+        pub fn node_id(mut self, node_id: impl Into<String>) -> Self {
+            self.node_id = Some(node_id.into());
             self
         }
     }
@@ -3471,7 +3089,7 @@ pub mod types {
         /// Forget it.
         Delete,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl NodeAction {
         /// The known values as they are on the wire.
@@ -3485,8 +3103,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "approve" => Self::Approve,
                     "reject" => Self::Reject,
@@ -3499,24 +3117,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for NodeAction {
+    impl From<&str> for NodeAction {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for NodeAction {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for NodeAction {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for NodeAction {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for NodeAction {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for NodeAction {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for NodeAction {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -3524,15 +3142,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for NodeAction {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// A proof of who one is.
@@ -3547,32 +3165,26 @@ pub mod types {
         pub method_data: String,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl AuthRequest {
         /// A value with the members that have to be there.
-        pub fn new(
-            name: impl ::std::convert::Into<String>,
-            method_data: impl ::std::convert::Into<String>,
-        ) -> Self {
+        pub fn new(name: impl Into<String>, method_data: impl Into<String>) -> Self {
             Self {
                 name: name.into(),
                 method_data: method_data.into(),
-                extra: ::std::default::Default::default(),
+                extra: Default::default(),
             }
         }
         /// Sets `Name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
+        pub fn name(mut self, name: impl Into<String>) -> Self {
             self.name = name.into();
             self
         }
         /// Sets `MethodData`.
         #[must_use]
-        pub fn method_data(
-            mut self,
-            method_data: impl ::std::convert::Into<String>,
-        ) -> Self {
+        pub fn method_data(mut self, method_data: impl Into<String>) -> Self {
             self.method_data = method_data.into();
             self
         }
@@ -3582,25 +3194,17 @@ pub mod types {
     #[non_exhaustive]
     pub struct PutJobResponse {
         /// Id of the job.
-        #[serde(
-            rename = "JobID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobID", default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<consign_http::Id>,
         /// Id of its evaluation: a UUID.
         #[serde(
             rename = "EvaluationID",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub evaluation_id: Option<String>,
         /// What was changed or ignored.
-        #[serde(
-            rename = "Warnings",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Warnings", default, skip_serializing_if = "Option::is_none")]
         pub warnings: Option<Vec<String>>,
     }
     /// A page of jobs. They stand under `Items`, up to 1.3 under `Jobs`.
@@ -3608,25 +3212,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct ListJobsResponse {
         /// Token of what follows; empty at the end.
-        #[serde(
-            rename = "NextToken",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
         pub next_token: Option<String>,
         /// The jobs.
-        #[serde(
-            rename = "Items",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Items", default, skip_serializing_if = "Option::is_none")]
         pub items: Option<Vec<Job>>,
         /// The jobs of a server up to 1.3.
-        #[serde(
-            rename = "Jobs",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Jobs", default, skip_serializing_if = "Option::is_none")]
         pub jobs: Option<Vec<Job>>,
     }
     /// A page of a history. They stand under `Items`, up to 1.3 under `History`.
@@ -3634,25 +3226,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct ListJobHistoryResponse {
         /// Token of what follows; empty at the end.
-        #[serde(
-            rename = "NextToken",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
         pub next_token: Option<String>,
         /// The entries.
-        #[serde(
-            rename = "Items",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Items", default, skip_serializing_if = "Option::is_none")]
         pub items: Option<Vec<JobHistory>>,
         /// The entries of a server up to 1.3.
-        #[serde(
-            rename = "History",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "History", default, skip_serializing_if = "Option::is_none")]
         pub history: Option<Vec<JobHistory>>,
     }
     /// Executions of a job. They stand under `Items`, up to 1.3 under `Executions`.
@@ -3660,25 +3240,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct ListJobExecutionsResponse {
         /// Token of what follows; empty at the end.
-        #[serde(
-            rename = "NextToken",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
         pub next_token: Option<String>,
         /// The executions.
-        #[serde(
-            rename = "Items",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Items", default, skip_serializing_if = "Option::is_none")]
         pub items: Option<Vec<Execution>>,
         /// The executions of a server up to 1.3.
-        #[serde(
-            rename = "Executions",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Executions", default, skip_serializing_if = "Option::is_none")]
         pub executions: Option<Vec<Execution>>,
     }
     /// Where the results of a job are. They stand under `Items`, up to 1.3 under `Results`.
@@ -3686,25 +3254,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct ListJobResultsResponse {
         /// Token of what follows; empty at the end.
-        #[serde(
-            rename = "NextToken",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
         pub next_token: Option<String>,
         /// The places.
-        #[serde(
-            rename = "Items",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Items", default, skip_serializing_if = "Option::is_none")]
         pub items: Option<Vec<SpecConfig>>,
         /// The places of a server up to 1.3.
-        #[serde(
-            rename = "Results",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Results", default, skip_serializing_if = "Option::is_none")]
         pub results: Option<Vec<SpecConfig>>,
     }
     /// Versions of a job.
@@ -3712,18 +3268,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct ListJobVersionsResponse {
         /// Always empty.
-        #[serde(
-            rename = "NextToken",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
         pub next_token: Option<String>,
         /// The versions, oldest first.
-        #[serde(
-            rename = "Items",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Items", default, skip_serializing_if = "Option::is_none")]
         pub items: Option<Vec<Job>>,
     }
     /// A job, with what was asked for beside it.
@@ -3731,25 +3279,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct GetJobResponse {
         /// The job.
-        #[serde(
-            rename = "Job",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Job", default, skip_serializing_if = "Option::is_none")]
         pub job: Option<Job>,
         /// Its history.
-        #[serde(
-            rename = "History",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "History", default, skip_serializing_if = "Option::is_none")]
         pub history: Option<ListJobHistoryResponse>,
         /// Its executions.
-        #[serde(
-            rename = "Executions",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Executions", default, skip_serializing_if = "Option::is_none")]
         pub executions: Option<ListJobExecutionsResponse>,
     }
     /// A job that is being stopped.
@@ -3760,7 +3296,7 @@ pub mod types {
         #[serde(
             rename = "EvaluationID",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub evaluation_id: Option<String>,
     }
@@ -3769,34 +3305,22 @@ pub mod types {
     #[non_exhaustive]
     pub struct RerunJobResponse {
         /// Id of the job.
-        #[serde(
-            rename = "JobID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobID", default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<consign_http::Id>,
         /// Its new version.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "JobVersion",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobVersion", default, skip_serializing_if = "Option::is_none")]
         pub job_version: Option<u64>,
         /// Id of its evaluation.
         #[serde(
             rename = "EvaluationID",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub evaluation_id: Option<String>,
         /// What was changed or ignored.
-        #[serde(
-            rename = "Warnings",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Warnings", default, skip_serializing_if = "Option::is_none")]
         pub warnings: Option<Vec<String>>,
     }
     /// What putting a job would change.
@@ -3804,18 +3328,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct DiffJobResponse {
         /// The differences, for a person; empty if there is none.
-        #[serde(
-            rename = "Diff",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Diff", default, skip_serializing_if = "Option::is_none")]
         pub diff: Option<String>,
         /// What would be changed or ignored.
-        #[serde(
-            rename = "Warnings",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Warnings", default, skip_serializing_if = "Option::is_none")]
         pub warnings: Option<Vec<String>>,
     }
     /// Something that happened to a job or an execution.
@@ -3825,61 +3341,37 @@ pub mod types {
         /// Number, rising for each job; from 1.5 on.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "SeqNum",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "SeqNum", default, skip_serializing_if = "Option::is_none")]
         pub seq_num: Option<u64>,
         /// To which of them.
-        #[serde(
-            rename = "Type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<JobHistoryType>,
         /// Id of the job.
-        #[serde(
-            rename = "JobID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobID", default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<consign_http::Id>,
         /// Version of the job.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "JobVersion",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobVersion", default, skip_serializing_if = "Option::is_none")]
         pub job_version: Option<u64>,
         /// Id of the execution.
         #[serde(
             rename = "ExecutionID",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub execution_id: Option<String>,
         /// Id of the node, up to 1.4.
-        #[serde(
-            rename = "NodeID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NodeID", default, skip_serializing_if = "Option::is_none")]
         pub node_id: Option<String>,
         /// The change of the job's state, up to 1.4.
-        #[serde(
-            rename = "JobState",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobState", default, skip_serializing_if = "Option::is_none")]
         pub job_state: Option<JobStateChange>,
         /// The change of the execution's state, up to 1.4.
         #[serde(
             rename = "ExecutionState",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub execution_state: Option<ExecutionStateChange>,
         /// Revision after it, up to 1.4.
@@ -3888,29 +3380,17 @@ pub mod types {
         #[serde(
             rename = "NewRevision",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub new_revision: Option<u64>,
         /// Why, up to 1.4.
-        #[serde(
-            rename = "Comment",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Comment", default, skip_serializing_if = "Option::is_none")]
         pub comment: Option<String>,
         /// What happened; from 1.3.1 on.
-        #[serde(
-            rename = "Event",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Event", default, skip_serializing_if = "Option::is_none")]
         pub event: Option<Event>,
         /// When.
-        #[serde(
-            rename = "Time",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Time", default, skip_serializing_if = "Option::is_none")]
         pub time: Option<consign_http::DateTime>,
     }
     /// To what something happened.
@@ -3922,7 +3402,7 @@ pub mod types {
         /// An execution.
         ExecutionLevel,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl JobHistoryType {
         /// The known values as they are on the wire.
@@ -3935,8 +3415,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "JobLevel" => Self::JobLevel,
                     "ExecutionLevel" => Self::ExecutionLevel,
@@ -3948,24 +3428,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for JobHistoryType {
+    impl From<&str> for JobHistoryType {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for JobHistoryType {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for JobHistoryType {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for JobHistoryType {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for JobHistoryType {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for JobHistoryType {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for JobHistoryType {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -3973,15 +3453,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for JobHistoryType {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// A change of a job's state.
@@ -3989,18 +3469,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobStateChange {
         /// Before.
-        #[serde(
-            rename = "Previous",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Previous", default, skip_serializing_if = "Option::is_none")]
         pub previous: Option<JobStateType>,
         /// After.
-        #[serde(
-            rename = "New",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "New", default, skip_serializing_if = "Option::is_none")]
         pub new: Option<JobStateType>,
     }
     /// A change of an execution's state.
@@ -4008,18 +3480,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct ExecutionStateChange {
         /// Before.
-        #[serde(
-            rename = "Previous",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Previous", default, skip_serializing_if = "Option::is_none")]
         pub previous: Option<crate::v1::ExecutionStateNumber>,
         /// After.
-        #[serde(
-            rename = "New",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "New", default, skip_serializing_if = "Option::is_none")]
         pub new: Option<crate::v1::ExecutionStateNumber>,
     }
     /// What happened.
@@ -4027,32 +3491,16 @@ pub mod types {
     #[non_exhaustive]
     pub struct Event {
         /// In words.
-        #[serde(
-            rename = "Message",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Message", default, skip_serializing_if = "Option::is_none")]
         pub message: Option<String>,
         /// About what: `Submission`, `State Update`, `Scheduling`, `Queueing`, `Exec Timeout`, `Job Timeout`, `Execution`, `Exec Scanning`, `Downloading Inputs`, `Preparing Environment`, `Running Execution`, `Publishing Results`, `Restart`.
-        #[serde(
-            rename = "Topic",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Topic", default, skip_serializing_if = "Option::is_none")]
         pub topic: Option<String>,
         /// When.
-        #[serde(
-            rename = "Timestamp",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Timestamp", default, skip_serializing_if = "Option::is_none")]
         pub timestamp: Option<consign_http::DateTime>,
         /// More: `IsError`, `Hint`, `Retryable`, `FailsExecution`, `NewState`, `ErrorCode`, `Reason`, `NodeID`.
-        #[serde(
-            rename = "Details",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Details", default, skip_serializing_if = "Option::is_none")]
         pub details: Option<std::collections::BTreeMap<String, String>>,
     }
     /// One try to run a job on one node.
@@ -4060,148 +3508,100 @@ pub mod types {
     #[non_exhaustive]
     pub struct Execution {
         /// Its id: `e-` and a UUID.
-        #[serde(
-            rename = "ID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ID", default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// Namespace of the job.
-        #[serde(
-            rename = "Namespace",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Namespace", default, skip_serializing_if = "Option::is_none")]
         pub namespace: Option<String>,
         /// Id of the evaluation that made it.
-        #[serde(
-            rename = "EvalID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "EvalID", default, skip_serializing_if = "Option::is_none")]
         pub eval_id: Option<String>,
         /// Its name; usually empty.
-        #[serde(
-            rename = "Name",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Name", default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Id of the node.
-        #[serde(
-            rename = "NodeID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NodeID", default, skip_serializing_if = "Option::is_none")]
         pub node_id: Option<String>,
         /// Id of the job.
-        #[serde(
-            rename = "JobID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobID", default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<consign_http::Id>,
         /// The job as it was when the execution was made: its state is an old one. Not filled by older servers.
-        #[serde(
-            rename = "Job",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Job", default, skip_serializing_if = "Option::is_none")]
         pub job: Option<Job>,
         /// Version of the job.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "JobVersion",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JobVersion", default, skip_serializing_if = "Option::is_none")]
         pub job_version: Option<u64>,
         /// What it was given.
         #[serde(
             rename = "AllocatedResources",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub allocated_resources: Option<AllocatedResources>,
         /// What the orchestrator wants.
         #[serde(
             rename = "DesiredState",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub desired_state: Option<DesiredState>,
         /// What the node does. Its message tells why it failed.
         #[serde(
             rename = "ComputeState",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub compute_state: Option<ComputeState>,
         /// Where its result is; the type is empty until there is one.
         #[serde(
             rename = "PublishedResult",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub published_result: Option<SpecConfig>,
         /// What the program wrote and how it ended: there, all zero, from the beginning, and filled for completed executions only.
-        #[serde(
-            rename = "RunOutput",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "RunOutput", default, skip_serializing_if = "Option::is_none")]
         pub run_output: Option<RunOutput>,
         /// The one that it replaces.
         #[serde(
             rename = "PreviousExecution",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub previous_execution: Option<String>,
         /// The one that replaces it.
         #[serde(
             rename = "NextExecution",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub next_execution: Option<String>,
         /// Id of the evaluation that follows.
         #[serde(
             rename = "FollowupEvalID",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub followup_eval_id: Option<String>,
         /// Number of the part of the job; from 1.6 on.
         #[serde(
             rename = "PartitionIndex",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub partition_index: Option<i64>,
         /// Counts changes.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "Revision",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Revision", default, skip_serializing_if = "Option::is_none")]
         pub revision: Option<u64>,
         /// When it was made.
-        #[serde(
-            rename = "CreateTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "CreateTime", default, skip_serializing_if = "Option::is_none")]
         pub create_time: Option<crate::v1::UnixNanos>,
         /// When it last changed.
-        #[serde(
-            rename = "ModifyTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ModifyTime", default, skip_serializing_if = "Option::is_none")]
         pub modify_time: Option<crate::v1::UnixNanos>,
     }
     /// What an execution was given.
@@ -4209,11 +3609,7 @@ pub mod types {
     #[non_exhaustive]
     pub struct AllocatedResources {
         /// By the task's name; empty for wasm.
-        #[serde(
-            rename = "Tasks",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Tasks", default, skip_serializing_if = "Option::is_none")]
         pub tasks: Option<std::collections::BTreeMap<String, ResourceAmounts>>,
     }
     /// Resources in numbers.
@@ -4221,45 +3617,25 @@ pub mod types {
     #[non_exhaustive]
     pub struct ResourceAmounts {
         /// Cores.
-        #[serde(
-            rename = "CPU",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "CPU", default, skip_serializing_if = "Option::is_none")]
         pub cpu: Option<f64>,
         /// Bytes.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "Memory",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Memory", default, skip_serializing_if = "Option::is_none")]
         pub memory: Option<u64>,
         /// Bytes.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "Disk",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Disk", default, skip_serializing_if = "Option::is_none")]
         pub disk: Option<u64>,
         /// Devices.
         ///
         /// Limits: format `uint64`.
-        #[serde(
-            rename = "GPU",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "GPU", default, skip_serializing_if = "Option::is_none")]
         pub gpu: Option<u64>,
         /// The devices.
-        #[serde(
-            rename = "GPUs",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "GPUs", default, skip_serializing_if = "Option::is_none")]
         pub gp_us: Option<Vec<serde_json::Map<String, serde_json::Value>>>,
     }
     /// What the orchestrator wants of an execution.
@@ -4267,25 +3643,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct DesiredState {
         /// 0 to wait, 1 to run, 2 to stop.
-        #[serde(
-            rename = "StateType",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "StateType", default, skip_serializing_if = "Option::is_none")]
         pub state_type: Option<i64>,
         /// Why, in words.
-        #[serde(
-            rename = "Message",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Message", default, skip_serializing_if = "Option::is_none")]
         pub message: Option<String>,
         /// More.
-        #[serde(
-            rename = "Details",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Details", default, skip_serializing_if = "Option::is_none")]
         pub details: Option<std::collections::BTreeMap<String, String>>,
     }
     /// What a node does about an execution.
@@ -4293,25 +3657,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct ComputeState {
         /// The state. What the number means depends on the server's version, so take the outcome of a job from the job.
-        #[serde(
-            rename = "StateType",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "StateType", default, skip_serializing_if = "Option::is_none")]
         pub state_type: Option<crate::v1::ExecutionStateNumber>,
         /// Why, in words.
-        #[serde(
-            rename = "Message",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Message", default, skip_serializing_if = "Option::is_none")]
         pub message: Option<String>,
         /// More: `IsError`, `ErrorCode`, `FailsExecution`.
-        #[serde(
-            rename = "Details",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Details", default, skip_serializing_if = "Option::is_none")]
         pub details: Option<std::collections::BTreeMap<String, String>>,
     }
     /// What a program wrote, at most 2 KB of each stream, and how it ended.
@@ -4319,42 +3671,30 @@ pub mod types {
     #[non_exhaustive]
     pub struct RunOutput {
         /// Standard output.
-        #[serde(
-            rename = "Stdout",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Stdout", default, skip_serializing_if = "Option::is_none")]
         pub stdout: Option<String>,
         /// Whether it was cut.
         #[serde(
             rename = "StdoutTruncated",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub stdout_truncated: Option<bool>,
         /// Standard error.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub stderr: Option<String>,
         /// Whether it was cut.
         #[serde(
             rename = "StderrTruncated",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub stderr_truncated: Option<bool>,
         /// Exit code; -1 if the program set none. One that is not 0 is no failure of the job.
-        #[serde(
-            rename = "ExitCode",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ExitCode", default, skip_serializing_if = "Option::is_none")]
         pub exit_code: Option<i64>,
         /// What went wrong around the program.
-        #[serde(
-            rename = "ErrorMsg",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ErrorMsg", default, skip_serializing_if = "Option::is_none")]
         pub error_msg: Option<String>,
     }
     /// A message of a log: a piece of output, or an error.
@@ -4362,10 +3702,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct LogFrame {
         /// The piece.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub value: Option<LogValue>,
         /// Why there is no log.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub error: Option<String>,
     }
     /// A piece of output.
@@ -4373,18 +3713,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct LogValue {
         /// 1 is standard output, 2 standard error; 0 beside an error.
-        #[serde(
-            rename = "Type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<i64>,
         /// The text as it was read, usually with its newline; not necessarily a whole line.
-        #[serde(
-            rename = "Line",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Line", default, skip_serializing_if = "Option::is_none")]
         pub line: Option<String>,
     }
     /// Nodes.
@@ -4392,18 +3724,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct ListNodesResponse {
         /// Token of what follows; empty at the end.
-        #[serde(
-            rename = "NextToken",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
         pub next_token: Option<String>,
         /// The nodes.
-        #[serde(
-            rename = "Nodes",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Nodes", default, skip_serializing_if = "Option::is_none")]
         pub nodes: Option<Vec<NodeState>>,
     }
     /// A node.
@@ -4411,11 +3735,7 @@ pub mod types {
     #[non_exhaustive]
     pub struct GetNodeResponse {
         /// The node.
-        #[serde(
-            rename = "Node",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Node", default, skip_serializing_if = "Option::is_none")]
         pub node: Option<NodeState>,
     }
     /// What came of an action on a node.
@@ -4423,18 +3743,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct PutNodeResponse {
         /// Whether it was done.
-        #[serde(
-            rename = "Success",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Success", default, skip_serializing_if = "Option::is_none")]
         pub success: Option<bool>,
         /// Why not.
-        #[serde(
-            rename = "Error",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
         pub error: Option<String>,
     }
     /// A node and how it is connected.
@@ -4442,31 +3754,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct NodeState {
         /// The node.
-        #[serde(
-            rename = "Info",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Info", default, skip_serializing_if = "Option::is_none")]
         pub info: Option<NodeInfo>,
         /// Whether it belongs.
-        #[serde(
-            rename = "Membership",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Membership", default, skip_serializing_if = "Option::is_none")]
         pub membership: Option<Membership>,
         /// Whether it is connected.
-        #[serde(
-            rename = "Connection",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Connection", default, skip_serializing_if = "Option::is_none")]
         pub connection: Option<Connection>,
         /// How it is connected; from 1.6 on.
         #[serde(
             rename = "ConnectionState",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub connection_state: Option<ConnectionState>,
     }
@@ -4475,73 +3775,49 @@ pub mod types {
     #[non_exhaustive]
     pub struct AgentNode {
         /// The node.
-        #[serde(
-            rename = "Info",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Info", default, skip_serializing_if = "Option::is_none")]
         pub info: Option<NodeInfo>,
         /// Whether it belongs.
-        #[serde(
-            rename = "Membership",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Membership", default, skip_serializing_if = "Option::is_none")]
         pub membership: Option<Membership>,
         /// Whether it is connected.
-        #[serde(
-            rename = "Connection",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Connection", default, skip_serializing_if = "Option::is_none")]
         pub connection: Option<Connection>,
         /// How it is connected; from 1.6 on.
         #[serde(
             rename = "ConnectionState",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub connection_state: Option<ConnectionState>,
         /// Its id.
-        #[serde(
-            rename = "NodeID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NodeID", default, skip_serializing_if = "Option::is_none")]
         pub node_id: Option<String>,
         /// `Compute` or `Requester`.
-        #[serde(
-            rename = "NodeType",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NodeType", default, skip_serializing_if = "Option::is_none")]
         pub node_type: Option<String>,
         /// Its labels.
-        #[serde(
-            rename = "Labels",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Labels", default, skip_serializing_if = "Option::is_none")]
         pub labels: Option<std::collections::BTreeMap<String, String>>,
         /// What it speaks.
         #[serde(
             rename = "SupportedProtocols",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub supported_protocols: Option<Vec<String>>,
         /// What it can run.
         #[serde(
             rename = "ComputeNodeInfo",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub compute_node_info: Option<ComputeNodeInfo>,
         /// Its version.
         #[serde(
             rename = "BacalhauVersion",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub bacalhau_version: Option<VersionInfo>,
     }
@@ -4550,45 +3826,33 @@ pub mod types {
     #[non_exhaustive]
     pub struct NodeInfo {
         /// Its id.
-        #[serde(
-            rename = "NodeID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NodeID", default, skip_serializing_if = "Option::is_none")]
         pub node_id: Option<String>,
         /// `Compute` or `Requester`.
-        #[serde(
-            rename = "NodeType",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NodeType", default, skip_serializing_if = "Option::is_none")]
         pub node_type: Option<String>,
         /// Its labels.
-        #[serde(
-            rename = "Labels",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Labels", default, skip_serializing_if = "Option::is_none")]
         pub labels: Option<std::collections::BTreeMap<String, String>>,
         /// What it speaks.
         #[serde(
             rename = "SupportedProtocols",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub supported_protocols: Option<Vec<String>>,
         /// What it can run.
         #[serde(
             rename = "ComputeNodeInfo",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub compute_node_info: Option<ComputeNodeInfo>,
         /// Its version.
         #[serde(
             rename = "BacalhauVersion",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub bacalhau_version: Option<VersionInfo>,
     }
@@ -4603,7 +3867,7 @@ pub mod types {
         /// It does not.
         Rejected,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl Membership {
         /// The known values as they are on the wire.
@@ -4617,8 +3881,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "PENDING" => Self::Pending,
                     "APPROVED" => Self::Approved,
@@ -4631,24 +3895,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for Membership {
+    impl From<&str> for Membership {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for Membership {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for Membership {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for Membership {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for Membership {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for Membership {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for Membership {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -4656,15 +3920,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for Membership {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// Whether a node is connected.
@@ -4676,7 +3940,7 @@ pub mod types {
         /// It is not.
         Disconnected,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl Connection {
         /// The known values as they are on the wire.
@@ -4689,8 +3953,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "CONNECTED" => Self::Connected,
                     "DISCONNECTED" => Self::Disconnected,
@@ -4702,24 +3966,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for Connection {
+    impl From<&str> for Connection {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for Connection {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for Connection {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for Connection {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for Connection {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for Connection {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for Connection {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -4727,15 +3991,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for Connection {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// How a node is connected.
@@ -4743,17 +4007,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct ConnectionState {
         /// Whether it is.
-        #[serde(
-            rename = "Status",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Status", default, skip_serializing_if = "Option::is_none")]
         pub status: Option<Connection>,
         /// When it was last heard of.
         #[serde(
             rename = "LastHeartbeat",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub last_heartbeat: Option<consign_http::DateTime>,
         /// Number of its last message.
@@ -4762,7 +4022,7 @@ pub mod types {
         #[serde(
             rename = "LastComputeSeqNum",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub last_compute_seq_num: Option<u64>,
         /// Number of the last message to it.
@@ -4771,29 +4031,25 @@ pub mod types {
         #[serde(
             rename = "LastOrchestratorSeqNum",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub last_orchestrator_seq_num: Option<u64>,
         /// Since when it is connected.
         #[serde(
             rename = "ConnectedSince",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub connected_since: Option<consign_http::DateTime>,
         /// Since when it is not; the zero time while it is.
         #[serde(
             rename = "DisconnectedSince",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub disconnected_since: Option<consign_http::DateTime>,
         /// What last went wrong.
-        #[serde(
-            rename = "LastError",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "LastError", default, skip_serializing_if = "Option::is_none")]
         pub last_error: Option<String>,
     }
     /// What a node can run.
@@ -4804,67 +4060,63 @@ pub mod types {
         #[serde(
             rename = "ExecutionEngines",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub execution_engines: Option<Vec<String>>,
         /// Its publishers, in lower case and no order.
-        #[serde(
-            rename = "Publishers",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Publishers", default, skip_serializing_if = "Option::is_none")]
         pub publishers: Option<Vec<String>>,
         /// Its sources, in lower case and no order.
         #[serde(
             rename = "StorageSources",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub storage_sources: Option<Vec<String>>,
         /// All it has.
         #[serde(
             rename = "MaxCapacity",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_capacity: Option<ResourceAmounts>,
         /// How much may wait.
         #[serde(
             rename = "QueueCapacity",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub queue_capacity: Option<ResourceAmounts>,
         /// What is free.
         #[serde(
             rename = "AvailableCapacity",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub available_capacity: Option<ResourceAmounts>,
         /// The most for one job.
         #[serde(
             rename = "MaxJobRequirements",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_job_requirements: Option<ResourceAmounts>,
         /// How many run.
         #[serde(
             rename = "RunningExecutions",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub running_executions: Option<i64>,
         /// How many wait.
         #[serde(
             rename = "EnqueuedExecutions",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub enqueued_executions: Option<i64>,
         /// Where it can be reached.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub address: Option<String>,
     }
     /// A sign of life.
@@ -4872,11 +4124,7 @@ pub mod types {
     #[non_exhaustive]
     pub struct AliveResponse {
         /// `OK`.
-        #[serde(
-            rename = "Status",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Status", default, skip_serializing_if = "Option::is_none")]
         pub status: Option<String>,
     }
     /// A version.
@@ -4884,53 +4132,25 @@ pub mod types {
     #[non_exhaustive]
     pub struct VersionInfo {
         /// Major number.
-        #[serde(
-            rename = "Major",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Major", default, skip_serializing_if = "Option::is_none")]
         pub major: Option<String>,
         /// Minor number.
-        #[serde(
-            rename = "Minor",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Minor", default, skip_serializing_if = "Option::is_none")]
         pub minor: Option<String>,
         /// `v1.9.3`; a self-built server says `v0.0.0-xxxxxxx`.
-        #[serde(
-            rename = "GitVersion",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "GitVersion", default, skip_serializing_if = "Option::is_none")]
         pub git_version: Option<String>,
         /// Commit.
-        #[serde(
-            rename = "GitCommit",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "GitCommit", default, skip_serializing_if = "Option::is_none")]
         pub git_commit: Option<String>,
         /// When it was built.
-        #[serde(
-            rename = "BuildDate",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "BuildDate", default, skip_serializing_if = "Option::is_none")]
         pub build_date: Option<String>,
         /// Operating system.
-        #[serde(
-            rename = "GOOS",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "GOOS", default, skip_serializing_if = "Option::is_none")]
         pub goos: Option<String>,
         /// Processor.
-        #[serde(
-            rename = "GOARCH",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "GOARCH", default, skip_serializing_if = "Option::is_none")]
         pub goarch: Option<String>,
     }
     /// The settings of a node.
@@ -4938,7 +4158,7 @@ pub mod types {
     #[non_exhaustive]
     pub struct AgentConfig {
         /// The settings, free-form.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub config: Option<serde_json::Map<String, serde_json::Value>>,
     }
     /// How to log in with OAuth2.
@@ -4946,18 +4166,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct AuthConfig {
         /// Version of this form.
-        #[serde(
-            rename = "Version",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Version", default, skip_serializing_if = "Option::is_none")]
         pub version: Option<String>,
         /// How; empty where it is not configured.
-        #[serde(
-            rename = "Config",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Config", default, skip_serializing_if = "Option::is_none")]
         pub config: Option<OAuth2Config>,
     }
     /// A provider of tokens.
@@ -4965,73 +4177,53 @@ pub mod types {
     #[non_exhaustive]
     pub struct OAuth2Config {
         /// Id of the provider.
-        #[serde(
-            rename = "ProviderID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "ProviderID", default, skip_serializing_if = "Option::is_none")]
         pub provider_id: Option<String>,
         /// Its name.
         #[serde(
             rename = "ProviderName",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub provider_name: Option<String>,
         /// For whom tokens are.
-        #[serde(
-            rename = "Audience",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Audience", default, skip_serializing_if = "Option::is_none")]
         pub audience: Option<String>,
         /// Where a device asks for a code.
         #[serde(
             rename = "DeviceAuthorizationEndpoint",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub device_authorization_endpoint: Option<String>,
         /// Id of the client for that.
         #[serde(
             rename = "DeviceClientID",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub device_client_id: Option<String>,
         /// Who issues tokens.
-        #[serde(
-            rename = "Issuer",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Issuer", default, skip_serializing_if = "Option::is_none")]
         pub issuer: Option<String>,
         /// Where the keys are.
-        #[serde(
-            rename = "JWKSUri",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "JWKSUri", default, skip_serializing_if = "Option::is_none")]
         pub jwks_uri: Option<String>,
         /// Pause between two questions for the token, in seconds.
         #[serde(
             rename = "PollingInterval",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub polling_interval: Option<i64>,
         /// What to ask for.
-        #[serde(
-            rename = "Scopes",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Scopes", default, skip_serializing_if = "Option::is_none")]
         pub scopes: Option<Vec<String>>,
         /// Where to ask for the token.
         #[serde(
             rename = "TokenEndpoint",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub token_endpoint: Option<String>,
     }
@@ -5040,18 +4232,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct AuthMethodsResponse {
         /// Always empty.
-        #[serde(
-            rename = "NextToken",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "NextToken", default, skip_serializing_if = "Option::is_none")]
         pub next_token: Option<String>,
         /// The ways by name.
-        #[serde(
-            rename = "Methods",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Methods", default, skip_serializing_if = "Option::is_none")]
         pub methods: Option<std::collections::BTreeMap<String, AuthMethod>>,
     }
     /// A way to get a token.
@@ -5059,14 +4243,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct AuthMethod {
         /// What kind: `challenge`, `ask`.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// What it needs.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub params: Option<AuthMethodParams>,
     }
     /// What a way to get a token needs.
@@ -5077,7 +4257,7 @@ pub mod types {
         #[serde(
             rename = "InputPhrase",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub input_phrase: Option<String>,
     }
@@ -5089,7 +4269,7 @@ pub mod types {
         #[serde(
             rename = "Authentication",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub authentication: Option<Authentication>,
     }
@@ -5098,13 +4278,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct Authentication {
         /// Whether the proof was accepted.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub success: Option<bool>,
         /// The token, to be sent as `Authorization: Bearer`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub token: Option<String>,
         /// Why it was not.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub reason: Option<String>,
     }
     /// An error.
@@ -5112,80 +4292,44 @@ pub mod types {
     #[non_exhaustive]
     pub struct ApiError {
         /// HTTP status.
-        #[serde(
-            rename = "Status",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Status", default, skip_serializing_if = "Option::is_none")]
         pub status: Option<i64>,
         /// What went wrong; broken rules one a line.
-        #[serde(
-            rename = "Message",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Message", default, skip_serializing_if = "Option::is_none")]
         pub message: Option<String>,
         /// The `X-Request-ID` of the request; empty if it had none.
-        #[serde(
-            rename = "RequestID",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "RequestID", default, skip_serializing_if = "Option::is_none")]
         pub request_id: Option<String>,
         /// `NotFound`, `ResourceInUse`, `Unauthorized`, `Forbidden`, `BadRequest`, `ConflictJobState`, `ConflictJobRevision`, `ConflictNodeState`, `MultipleJobsFound`, `InternalError`; may be empty.
-        #[serde(
-            rename = "Code",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Code", default, skip_serializing_if = "Option::is_none")]
         pub code: Option<String>,
         /// What part of the server says so: `APIServer`, `JobStore`, `NodesManager`, `Authorizer`.
-        #[serde(
-            rename = "Component",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Component", default, skip_serializing_if = "Option::is_none")]
         pub component: Option<String>,
         /// What might help; from 1.6 on.
-        #[serde(
-            rename = "Hint",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Hint", default, skip_serializing_if = "Option::is_none")]
         pub hint: Option<String>,
         /// More, such as `reason`; from 1.6 on.
-        #[serde(
-            rename = "Details",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Details", default, skip_serializing_if = "Option::is_none")]
         pub details: Option<std::collections::BTreeMap<String, String>>,
         /// What went wrong, when the version that the client named is too old.
-        #[serde(
-            rename = "Error",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "Error", default, skip_serializing_if = "Option::is_none")]
         pub error: Option<String>,
         /// The oldest version that the server talks to.
-        #[serde(
-            rename = "MinVersion",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "MinVersion", default, skip_serializing_if = "Option::is_none")]
         pub min_version: Option<String>,
         /// The version that the client named.
         #[serde(
             rename = "ClientVersion",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub client_version: Option<String>,
         /// The server's version.
         #[serde(
             rename = "ServerVersion",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub server_version: Option<String>,
     }

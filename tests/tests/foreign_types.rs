@@ -6,13 +6,14 @@ use syn::visit::{self, Visit};
 use syn::{Field, ImplItem, Item, ItemImpl, ItemUse, Signature, TraitItem, UseTree, Visibility};
 
 /// Crates of our own, and the standard library: not foreign.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "std",
     "core",
     "alloc",
     "consign",
     "consign_http",
     "consign_core",
+    "consign_bacalhau",
     "consign_civitai",
     "consign_sim",
     "consign_tests",

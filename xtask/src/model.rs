@@ -167,6 +167,8 @@ pub struct Operation {
     pub accept: String,
     /// Success statuses that may come without a body although others carry a value.
     pub empty: Vec<u16>,
+    /// It changes the protocol of the connection (101): it is described, and its method is written by hand.
+    pub switches: bool,
     /// The documented failures, as text: "404: there is no such job".
     pub failures: Vec<String>,
 }

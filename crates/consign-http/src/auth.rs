@@ -2,17 +2,20 @@
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{BoxFuture, Error};
 
-/// A bearer token. Its text appears in no `Debug` output, error or log. Clones are cheap.
+/// A bearer token, or a user name and password. Its text appears in no `Debug` output, error or log. Clones are cheap.
 #[derive(Clone)]
 pub struct Token(Arc<Inner>);
 
 struct Inner {
-    secret: SecretString,
+    /// What has to stay out of every text: the token, or the password and what is sent for it.
+    secrets: Vec<SecretString>,
     header: HeaderValue,
 }
 
@@ -35,16 +38,40 @@ impl Token {
             };
             return Err(Error::config(format!("the token has {what} at position {at} of {}", text.len())));
         }
-        let mut header = HeaderValue::from_str(&format!("Bearer {text}"))
+        Self::sent_as("Bearer", &text, vec![text.clone().into()])
+    }
+    /// A user name and password, sent as `Authorization: Basic`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if one of them is empty or has a control character in it, or
+    /// the name has a colon, which would end it. The message does not repeat them.
+    pub fn basic(user: &str, password: &str) -> Result<Self, Error> {
+        for (what, text) in [("user name", user), ("password", password)] {
+            if text.is_empty() {
+                return Err(Error::config(format!("the {what} is empty")));
+            }
+            if text.contains(char::is_control) {
+                return Err(Error::config(format!("the {what} has a control character in it, such as a line break")));
+            }
+        }
+        if user.contains(':') {
+            return Err(Error::config("the user name has a colon in it"));
+        }
+        let pair = BASE64_STANDARD.encode(format!("{user}:{password}"));
+        Self::sent_as("Basic", &pair, vec![password.into(), pair.clone().into()])
+    }
+    fn sent_as(scheme: &str, text: &str, secrets: Vec<SecretString>) -> Result<Self, Error> {
+        let mut header = HeaderValue::from_str(&format!("{scheme} {text}"))
             .map_err(|_| Error::config("the token cannot stand in a header"))?;
         header.set_sensitive(true);
-        Ok(Self(Arc::new(Inner { secret: text.into(), header })))
+        Ok(Self(Arc::new(Inner { secrets, header })))
     }
     pub(crate) fn header(&self) -> HeaderValue {
         self.0.header.clone()
     }
-    pub(crate) fn expose(&self) -> &str {
-        self.0.secret.expose_secret()
+    /// The error without anything of this token.
+    pub(crate) fn redact(&self, error: Error) -> Error {
+        self.0.secrets.iter().fold(error, |error, secret| error.redacted(secret.expose_secret()))
     }
 }
 
@@ -54,10 +81,10 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Two tokens are equal if their texts are.
+/// Two tokens are equal if they are sent as the same text.
 impl PartialEq for Token {
     fn eq(&self, other: &Self) -> bool {
-        self.expose() == other.expose()
+        self.0.header == other.0.header
     }
 }
 impl Eq for Token {}
@@ -104,5 +131,18 @@ mod tests {
     fn a_token_never_shows_itself() {
         let token = Token::new("civ-secret-1").unwrap();
         assert!(!format!("{token:?} {:?}", token.header()).contains("secret"));
+    }
+
+    #[test]
+    fn a_user_name_and_password_are_sent_as_basic_and_never_show_themselves() {
+        let token = Token::basic("Aladdin", "open sesame").unwrap();
+        assert_eq!(token.header(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert!(!format!("{token:?} {:?}", token.header()).contains("sesame"));
+        let error = Error::config("got open sesame in QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(token.redact(error).message(), "got [redacted] in [redacted]");
+        assert_ne!(token, Token::new("QWxhZGRpbjpvcGVuIHNlc2FtZQ==").unwrap());
+        for (user, password) in [("", "p"), ("u", ""), ("a:b", "p"), ("a\n", "p"), ("u", "p\r\n")] {
+            assert_eq!(Token::basic(user, password).unwrap_err().kind(), crate::ErrorKind::Config, "{user:?}");
+        }
     }
 }

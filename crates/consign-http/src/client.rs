@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
-use http::{StatusCode, Uri};
+use http::{Extensions, StatusCode, Uri};
 use serde::de::DeserializeOwned;
 
 use crate::failure::{is_html, snippet};
@@ -164,11 +164,11 @@ impl Client {
         Ok(reply.map(|body| body.with_idle_limit(self.0.clock.clone(), self.0.idle)))
     }
 
-    fn time_limit(&self, request: &Request) -> Duration {
+    pub(crate) fn time_limit(&self, request: &Request) -> Duration {
         let own = || self.0.timeouts.iter().find(|(id, _)| *id == request.operation.id).map(|(_, limit)| *limit);
         request.options.timeout.or_else(own).unwrap_or(self.0.timeout)
     }
-    async fn within<T>(
+    pub(crate) async fn within<T>(
         &self,
         limit: Duration,
         sent: &AtomicBool,
@@ -181,9 +181,17 @@ impl Client {
         clock::timeout(&*self.0.clock, limit, work).await.unwrap_or_else(|| Err(late()))
     }
 
-    /// Sends the request; a 401 is answered once with a newer token, if the source has one. `sent` is
-    /// set as soon as anything may have left.
     async fn execute(&self, request: Request, sent: &AtomicBool) -> Result<Reply<ByteStream>, Error> {
+        Ok(self.answered(request, sent, |status| status.is_success()).await?.0)
+    }
+    /// Sends the request; a 401 is answered once with a newer token, if the source has one. `sent` is
+    /// set as soon as anything may have left. What is not a success is an error.
+    pub(crate) async fn answered(
+        &self,
+        request: Request,
+        sent: &AtomicBool,
+        success: fn(StatusCode) -> bool,
+    ) -> Result<(Reply<ByteStream>, Extensions), Error> {
         if let Some(bad) = request.options.bad {
             return Err(Error::config(bad));
         }
@@ -230,8 +238,9 @@ impl Client {
         }
         let (head, mut body) = response.into_parts();
         tracing::debug!(operation = operation.id, status = head.status.as_u16(), "answered");
-        if head.status.is_success() {
-            return Ok(Reply { value: body, status: head.status, headers: head.headers, raw: Bytes::new(), tokens });
+        if success(head.status) {
+            let reply = Reply { value: body, status: head.status, headers: head.headers, raw: Bytes::new(), tokens };
+            return Ok((reply, head.extensions));
         }
         let mut start = BytesMut::new();
         clock::timeout(&*self.0.clock, FAILURE_TIME, body.beginning(FAILURE_READ, &mut start)).await;
@@ -241,8 +250,8 @@ impl Client {
 }
 
 /// The error without the tokens of its call, which a server may have repeated in its answer.
-fn without(tokens: &[Option<Token>; 2], error: Error) -> Error {
-    tokens.iter().flatten().fold(error, |error, token| error.redacted(token.expose()))
+pub(crate) fn without(tokens: &[Option<Token>; 2], error: Error) -> Error {
+    tokens.iter().flatten().fold(error, |error, token| token.redact(error))
 }
 
 impl fmt::Debug for Client {

@@ -170,7 +170,13 @@ impl Error {
             }
             _ => Retry::Never,
         };
-        let delivery = if s.as_u16() >= 500 || s == StatusCode::REQUEST_TIMEOUT || s.is_success() {
+        // A 5xx says nothing, unless the provider's reader found a refusal in it.
+        let refused = matches!(
+            kind,
+            ErrorKind::InvalidRequest | ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Unsupported
+        );
+        let unclear = s.as_u16() >= 500 && !refused;
+        let delivery = if unclear || s == StatusCode::REQUEST_TIMEOUT || s.is_success() {
             Delivery::Unknown
         } else {
             Delivery::Rejected

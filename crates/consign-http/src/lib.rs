@@ -38,6 +38,7 @@ mod failure;
 mod network;
 mod request;
 pub mod transport;
+mod upgrade;
 mod violations;
 mod wire;
 
@@ -52,6 +53,7 @@ pub use failure::{ErrorDetail, ErrorReader, Failure};
 pub use network::{Network, NetworkSettings};
 pub use request::{CallOptions, Operation, Request};
 pub use transport::Transport;
+pub use upgrade::{Duplex, Upgraded};
 pub use violations::{Violation, Violations};
 pub use wire::{DateTime, Id};
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http_body::{Body as _, Frame};
 
-use crate::{Body, BoxFuture, ByteStream, Delivery, Error, ErrorKind, Transport};
+use crate::{Body, BoxFuture, ByteStream, Delivery, Error, ErrorKind, Transport, Upgraded};
 
 /// The User-Agent sent unless another is set.
 const USER_AGENT: &str = concat!("consign/", env!("CARGO_PKG_VERSION"));
@@ -138,9 +138,22 @@ impl Transport for Network {
                 .map_err(|e| Error::config("the address cannot be used").with_source(e.without_url()))?;
             let host = request.url().host_str().unwrap_or("").to_owned();
             let response = self.0.execute(request).await.map_err(|e| failed(e, Some(&host)))?;
+            if response.status() == http::StatusCode::SWITCHING_PROTOCOLS {
+                return switched(response, &host).await;
+            }
             Ok(http::Response::from(response).map(|body| ByteStream::new(Incoming(body))))
         })
     }
+}
+
+/// The answer with the connection, whose protocol changes now.
+async fn switched(response: reqwest::Response, host: &str) -> Result<http::Response<ByteStream>, Error> {
+    let mut answer = http::Response::new(ByteStream::from_bytes(Bytes::new()));
+    *answer.status_mut() = response.status();
+    answer.headers_mut().clone_from(response.headers());
+    let connection = response.upgrade().await.map_err(|e| failed(e, Some(host)))?;
+    Upgraded::new(connection).attach_to(&mut answer);
+    Ok(answer)
 }
 
 /// The ring provider, unless the program has chosen another for the whole process.

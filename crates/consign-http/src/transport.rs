@@ -11,7 +11,8 @@ use crate::{Body, BoxFuture, ByteStream, Error};
 /// Whoever implements it says in [`Error::delivery`] whether the request may have reached the
 /// server, follows no redirect and adds no credential.
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
-    /// Sends `request`. Its URI is absolute.
+    /// Sends `request`. Its URI is absolute. An answer that changes the protocol (101) carries the
+    /// connection, by [`Upgraded::attach_to`](crate::Upgraded::attach_to).
     ///
     /// # Errors
     /// [`Transport`](crate::ErrorKind::Transport) or [`Timeout`](crate::ErrorKind::Timeout); an

@@ -7,6 +7,8 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a panic in a test is the report")]
 
 mod arguments;
+mod bacalhau;
+mod bacalhau_signing;
 mod broken;
 mod civitai;
 mod compare;
@@ -18,7 +20,23 @@ mod spec;
 
 use std::path::{Path, PathBuf};
 
+use bacalhau::Bacalhau;
 use civitai::Civitai;
+
+#[test]
+fn bacalhau_requests() {
+    report::conclude(&run::requests::<Bacalhau>(&folder()));
+}
+
+#[test]
+fn bacalhau_responses() {
+    report::conclude(&run::responses::<Bacalhau>(&folder()));
+}
+
+#[test]
+fn bacalhau_signing() {
+    report::conclude(&bacalhau_signing::signing());
+}
 
 #[test]
 fn civitai_requests() {

@@ -12,7 +12,7 @@ use crate::arguments::Arguments;
 use crate::compare::{self, Compare, Side, Special};
 use crate::line::{Body, Decode, RequestLine, ResponseLine};
 use crate::report::{Outcome, Report, Row};
-use crate::server::{Answer, Server};
+use crate::server::{Answer, Sent, Server};
 use crate::spec::Spec;
 
 /// What the runner has to know of a provider.
@@ -38,6 +38,15 @@ pub trait Provider {
     ) -> impl Future<Output = Result<Called, String>>;
     /// Arguments for reading an answer with this body.
     fn arguments(operation: &Operation, body: &Value) -> Arguments;
+    /// What a decoder makes of one message of a stream: its value encoded back, and whether it was taken. `None` if
+    /// the label is no kind of message.
+    fn frame(_operation: &str, _text: &str) -> Option<(Value, Result<(), Error>)> {
+        None
+    }
+    /// What is wrong with the bytes that arrived, beyond what is compared by value.
+    fn arrived(_operation: &Operation, _recorded: &Body, _sent: &Sent) -> Vec<String> {
+        Vec::new()
+    }
     /// The texts that a message made from an unsuccessful body has to hold; none: the beginning of the body.
     fn words(body: &Value) -> Vec<String>;
     /// The facade's state and end mark for an answer that the server at `url` gives again; `None` if this
@@ -129,7 +138,7 @@ fn request_line<P: Provider>(server: &Server, line: &RequestLine, mut row: Row) 
     // Whatever the operation gives: what matters is what it sends.
     let json = vec![("content-type".to_owned(), "application/json".to_owned())];
     server.answer(Answer { status: 200, headers: json, body: b"{}".to_vec() });
-    let arguments = Arguments { path, query: line.request.query.clone(), body };
+    let arguments = Arguments { path, query: line.request.query.clone(), body: body.clone() };
     let called = match block_on(P::call(server.url(), operation, arguments)) {
         Ok(called) => called,
         Err(error) => return row.failed(error),
@@ -146,6 +155,7 @@ fn request_line<P: Provider>(server: &Server, line: &RequestLine, mut row: Row) 
     let spec = spec::<P>(line.api.as_deref());
     let compared = compare::request(&spec, P::SPECIAL, operation, &line.request, line.exact_path, sent);
     row.why = compared.unwrap_or_else(|error| vec![error]);
+    row.why.extend(P::arrived(operation, &body, sent));
     if !row.extra.is_empty() {
         row.why.push(format!("members that the argument does not know: {}", row.extra.join(", ")));
     }
@@ -162,6 +172,11 @@ fn response_line<P: Provider>(server: &Server, line: &ResponseLine, mut row: Row
     if line.quirk.is_some() {
         row.outcome = Outcome::Quirk;
         return row;
+    }
+    if let Ok((bytes, _)) = line.body()
+        && let Some((encoded, taken)) = P::frame(&line.operation, &String::from_utf8_lossy(&bytes))
+    {
+        return frame_line(line, row, &bytes, encoded, taken);
     }
     let Some(operation) = P::operations(line.api.as_deref()).iter().find(|operation| operation.id == line.operation)
     else {
@@ -230,6 +245,35 @@ fn response_line<P: Provider>(server: &Server, line: &ResponseLine, mut row: Row
     }
     if row.why.is_empty() {
         row.outcome = if called.reply.is_ok() { Outcome::Decoded } else { Outcome::Refused };
+    }
+    row
+}
+
+/// A message of a stream: one that tells an error has to give an error with its words, another its value.
+fn frame_line(line: &ResponseLine, mut row: Row, bytes: &[u8], encoded: Value, taken: Result<(), Error>) -> Row {
+    let json: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let said = json["error"].as_str().filter(|words| !words.is_empty());
+    match (&taken, said) {
+        (Ok(()), Some(_)) => row.why.push("taken, although it tells an error".to_owned()),
+        (Ok(()), None) if line.expect.decode == Some(Decode::Error) => row.why.push("taken".to_owned()),
+        (Ok(()), None) => {}
+        (Err(error), _) => {
+            row.with_error(error);
+            match said {
+                Some(words) if error.message() != words => row.why.push(format!("the message lacks {words:?}")),
+                None if json["value"].is_object() => {
+                    row.why.push(format!("refused, although it holds a value: {error}"))
+                }
+                _ => {}
+            }
+        }
+    }
+    if !json.is_null() && !compare::same(&json, &encoded) {
+        row.why.push(format!("encoded back as {encoded}"));
+    }
+    row.encoded = Some(encoded);
+    if row.why.is_empty() {
+        row.outcome = if taken.is_ok() { Outcome::Decoded } else { Outcome::Refused };
     }
     row
 }

@@ -142,6 +142,35 @@ impl Spec {
             .max_by_key(|(rank, _)| *rank)
             .map(|(_, form)| form)
     }
+    /// Pointers of the members of `value`, and of what is inside it, that `schema` does not describe.
+    pub fn undescribed(&self, schema: &Value, value: &Value, at: &str) -> Vec<String> {
+        let escape = |name: &str| name.replace('~', "~0").replace('/', "~1");
+        match (self.shape(schema, value), value) {
+            (Shape::Object(members), Value::Object(object)) => object
+                .iter()
+                .flat_map(|(name, value)| {
+                    let at = format!("{at}/{}", escape(name));
+                    match members.get(name.as_str()) {
+                        Some(schema) => self.undescribed(schema, value, &at),
+                        None => vec![at],
+                    }
+                })
+                .collect(),
+            (Shape::Map(item), Value::Object(object)) => object
+                .iter()
+                .flat_map(|(name, value)| self.undescribed(item, value, &format!("{at}/{}", escape(name))))
+                .collect(),
+            (Shape::List(item), Value::Array(list)) => list
+                .iter()
+                .enumerate()
+                .flat_map(|(n, value)| self.undescribed(item, value, &format!("{at}/{n}")))
+                .collect(),
+            (Shape::OneOf(forms), value) => {
+                self.choose(&forms, value).map(|form| self.undescribed(form, value, at)).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
     /// Whether `found` says yes to a value anywhere in `value`, told the component each one is described by.
     pub fn any(&self, schema: &Value, value: &Value, found: &dyn Fn(&str, &Value) -> bool) -> bool {
         if self.name(schema).is_some_and(|name| found(name, value)) {

@@ -9,6 +9,9 @@ use crate::names;
 use crate::problem::Result;
 use crate::{docs, walk};
 
+/// The status with which the protocol of a connection is changed.
+pub(super) const SWITCHED: &str = "101";
+
 /// What an operation receives.
 pub(super) struct Received {
     pub answer: Answer,
@@ -31,7 +34,7 @@ pub(super) fn answer(lower: &mut Lower<'_>, place: &Place<'_>) -> Result<Receive
     let responses = walk::map(place.operation, "responses");
     let mut successes: Vec<(&str, &Value)> = responses
         .iter()
-        .filter(|(status, _)| status.starts_with('2'))
+        .filter(|(status, _)| status.starts_with('2') || *status == SWITCHED)
         .map(|(status, response)| (status.as_str(), response))
         .collect();
     if successes.is_empty() {

@@ -123,6 +123,7 @@ fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operati
         answer: answer.answer,
         accept: answer.accept,
         empty: answer.empty,
+        switches: walk::map(place.operation, "responses").contains_key(answers::SWITCHED),
         failures: answer.failures,
     })
 }

@@ -57,7 +57,7 @@ fn call(operation: &Operation) -> String {
 pub(super) fn client(api: &Api, generated: &Generated, tidy: &Tidy) -> Result<Client> {
     let mut methods = Vec::new();
     let mut names = Vec::new();
-    for (index, operation) in api.operations.iter().enumerate() {
+    for (index, operation) in api.operations.iter().enumerate().filter(|(_, operation)| !operation.switches) {
         methods.push(method(generated, tidy, index, operation)?);
         names.push(operation.name.clone());
     }

@@ -103,14 +103,7 @@ impl Names {
 }
 
 fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operation> {
-    if let Some(at) = place.path.find(['?', '#']) {
-        let what = format!(
-            "the path {:?} has a query or fragment in it ({:?}); declare parameters instead",
-            place.path,
-            &place.path[at..]
-        );
-        return Err(Problem::new(place.name(), what));
-    }
+    let path = sent_path(lower, place)?;
     let body = bodies::body(lower, place)?;
     let parameters = parameters::parameters(lower, place, body.is_some())?;
     let answer = answers::answer(lower, place)?;
@@ -120,7 +113,7 @@ fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operati
     Ok(Operation {
         id: place.id.to_owned(),
         method: place.method.to_owned(),
-        path: place.path.to_owned(),
+        path,
         name: names.method,
         constant: names.constant,
         options: names.options,
@@ -132,6 +125,20 @@ fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operati
         empty: answer.empty,
         failures: answer.failures,
     })
+}
+
+/// The path as it is sent: without a fragment, which some documents use to tell two operations of one path apart.
+fn sent_path(lower: &Lower<'_>, place: &Place<'_>) -> Result<String> {
+    let (path, fragment) = place.path.split_once('#').unwrap_or((place.path, ""));
+    if !fragment.is_empty() {
+        lower.components.note(&place.name(), format_args!("the fragment {fragment:?} of its path is not sent"));
+    }
+    if path.contains('?') {
+        let what =
+            format!("the path {path:?} has a query in it; declare parameters instead, in the document or its overlay");
+        return Err(Problem::new(place.name(), what));
+    }
+    Ok(path.to_owned())
 }
 
 /// Summary and description of an operation.

@@ -1,16 +1,11 @@
 //! What the test targets of this package share; and the code of the documents, compiled.
-#![allow(
-    missing_docs,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "shared by tests and benches only, where a panic is the report"
-)]
 
 pub mod bare;
 pub mod in_process;
 pub mod many;
+pub mod measured;
 pub mod plain;
+pub mod scripted;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

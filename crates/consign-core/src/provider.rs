@@ -6,7 +6,7 @@ use consign_http::{BoxFuture, CallOptions, Violations};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Caps, Error, Job, Result, Snapshot, Ticket};
+use crate::{Artifact, Caps, Error, Job, Result, Snapshot, Ticket};
 
 /// One job API behind the facade. It translates; waiting, retrying and downloading are the engine's.
 ///
@@ -80,6 +80,11 @@ pub trait Provider: Send + Sync + Sized + 'static {
     }
     /// What a look shows there is to fetch.
     fn outputs(job: &Job<Self>, snapshot: &Snapshot<Self>) -> Self::Output;
+    /// The same as plain files, for callers that do not know the provider's type. Default: none.
+    fn artifacts(job: &Job<Self>, snapshot: &Snapshot<Self>) -> Vec<Artifact> {
+        let _ = (job, snapshot);
+        Vec::new()
+    }
 }
 
 fn unsupported<'a, P: Provider, T: Send + 'a>(operation: &str) -> BoxFuture<'a, Result<T>> {

@@ -29,7 +29,12 @@ fn the_foreign_types_in_public_interfaces_are_those_listed() {
         let dependencies = dependencies(&path.join("Cargo.toml"));
         for file in sources(&path.join("src")) {
             let code = syn::parse_file(&std::fs::read_to_string(&file).unwrap()).unwrap();
-            let mut walk = Walk { imports: BTreeMap::new(), private: BTreeSet::new(), dependencies: &dependencies, found: &mut types };
+            let mut walk = Walk {
+                imports: BTreeMap::new(),
+                private: BTreeSet::new(),
+                dependencies: &dependencies,
+                found: &mut types,
+            };
             walk.items(&code.items);
         }
         let name = path.file_name().unwrap().to_str().unwrap();

@@ -15,7 +15,10 @@ fn main() {
     let text = "Les données sont à vérifier — 日本語 aussi. ".repeat(40);
     let cases = [
         ("results of 600 bytes", job.repeat(TOTAL / job.len())),
-        ("results of 2 KB, not all ASCII", format!("event: result\ndata: {text}\n\n").into_bytes().repeat(TOTAL / 2000)),
+        (
+            "results of 2 KB, not all ASCII",
+            format!("event: result\ndata: {text}\n\n").into_bytes().repeat(TOTAL / 2000),
+        ),
         ("results of 64 KiB", event(64 << 10).repeat(TOTAL >> 16)),
         ("pings of 20 bytes", b"event: ping\ndata: \n\n".repeat(TOTAL / 20)),
     ];

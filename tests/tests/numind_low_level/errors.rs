@@ -85,13 +85,9 @@ async fn plain_text_web_pages_and_nothing_are_errors_with_words() {
 
 #[tokio::test]
 async fn a_success_that_cannot_be_read_keeps_the_text_and_may_have_started_a_job() {
-    for (media, body) in [
-        ("text/html", "<html>hello</html>"),
-        (JSON, "{\"jobId\": "),
-        (JSON, ""),
-        (JSON, "{\"jobId\":\"\"}"),
-        (JSON, "[]"),
-    ] {
+    for (media, body) in
+        [("text/html", "<html>hello</html>"), (JSON, "{\"jobId\": "), (JSON, ""), (JSON, "{\"jobId\":\"\"}")]
+    {
         let error = answered(200, media, &[("x-kept", "1")], body).await;
         assert_eq!((error.kind(), error.delivery()), (ErrorKind::Decode, Delivery::Unknown), "{body}");
         assert_eq!((error.body(), &error.headers()["x-kept"]), (body, &"1".parse().unwrap()));
@@ -144,7 +140,7 @@ async fn an_error_before_the_stream_is_an_ordinary_one_and_a_record_in_its_place
         assert_eq!((error.kind(), error.status()), (kind, Some(status)));
     }
     let server = MockServer::start_async().await;
-    server.mock(|_, then| drop(then.status(200).json_body(job("completed"))));
+    server.mock(|_, then| drop(then.status(200).header("content-type", JSON).json_body(job("completed"))));
     let client = Client::from_http(http(&server));
     let mut events = client.job_events("j", Default::default()).await.unwrap();
     let JobEvent::Result(found) = events.next().await.unwrap().unwrap() else { panic!("no result") };

@@ -338,15 +338,13 @@ async fn files_and_documents_are_uploaded_converted_and_read() {
     let options = PostApiFilesOptions::default().x_organization("o");
     assert_eq!(client.post_api_files("a b.pdf", "PDF", options).await.unwrap().file_id.as_deref(), Some("f"));
     upload.assert();
-    // Other characters go as UTF-8, and a name may be empty.
-    for name in ["領収書.pdf", ""] {
-        let upload = mock(&server, POST, "/api/files", "", None, |when, then| {
-            when.is_true(move |request| request.headers()["x-file-name"].as_bytes() == name.as_bytes());
-            then.status(200).json_body(file.clone());
-        });
-        client.post_api_files(name, "", PostApiFilesOptions::default()).await.unwrap();
-        upload.assert();
-    }
+    // A name may be empty. (One that is not ASCII goes as UTF-8: the vectors have it.)
+    let upload = mock(&server, POST, "/api/files", "", None, |when, then| {
+        when.is_true(|request| request.headers().get("x-file-name").is_some_and(|name| name.is_empty()));
+        then.status(200).json_body(file.clone());
+    });
+    client.post_api_files("", "", PostApiFilesOptions::default()).await.unwrap();
+    upload.assert();
     let get = answers(&server, GET, "/api/files/f", "", file.clone());
     let reply = client.get_api_files_fileid("f", Default::default()).await.unwrap();
     assert_eq!(reply.content_type.as_deref(), Some("application/pdf"));

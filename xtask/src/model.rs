@@ -230,8 +230,8 @@ pub enum BodyKind {
     Json(Value, String),
     /// A value written as a form.
     Form(Value),
-    /// Parts.
-    Multipart,
+    /// Parts; the named types that some of them hold as JSON.
+    Multipart(Vec<Value>),
     /// Bytes or a stream, under this media type.
     Raw(String),
 }

@@ -37,6 +37,8 @@ mod error;
 mod failure;
 mod network;
 mod request;
+#[cfg(feature = "sse")]
+pub mod sse;
 pub mod transport;
 mod upgrade;
 mod violations;

@@ -13,15 +13,20 @@ mod broken;
 mod civitai;
 mod compare;
 mod line;
+mod numind;
+mod numind_v0_2;
+mod numind_v0_4;
 mod report;
 mod run;
 mod server;
 mod spec;
+mod streams;
 
 use std::path::{Path, PathBuf};
 
 use bacalhau::Bacalhau;
 use civitai::Civitai;
+use numind::NuMind;
 
 #[test]
 fn bacalhau_requests() {
@@ -46,6 +51,21 @@ fn civitai_requests() {
 #[test]
 fn civitai_responses() {
     report::conclude(&run::responses::<Civitai>(&folder()));
+}
+
+#[test]
+fn numind_requests() {
+    report::conclude(&run::requests::<NuMind>(&folder()));
+}
+
+#[test]
+fn numind_responses() {
+    report::conclude(&run::responses::<NuMind>(&folder()));
+}
+
+#[test]
+fn numind_streams() {
+    report::conclude(&streams::streams(&folder()));
 }
 
 /// Where the vectors are.

@@ -1,4 +1,5 @@
 //! Runs every line of a file: requests through a raw socket, answers through the client.
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -27,6 +28,10 @@ pub trait Provider {
     fn document(api: Option<&str>) -> Option<&'static str>;
     /// The operations of that module.
     fn operations(api: Option<&str>) -> &'static [&'static Operation];
+    /// The `api` label of an operation, for a line that has none. Providers with one interface need none.
+    fn api(_operation: &'static Operation) -> Option<&'static str> {
+        None
+    }
     /// Calls the method.
     ///
     /// # Errors
@@ -105,7 +110,8 @@ pub fn responses<P: Provider>(folder: &Path) -> Report {
     })
 }
 
-fn each_line(folder: &Path, file: &str, run: impl Fn(&str, Row) -> Row) -> Report {
+/// Runs every line that is not blank; one that panics has failed.
+pub fn each_line(folder: &Path, file: &str, run: impl Fn(&str, Row) -> Row) -> Report {
     let text = std::fs::read_to_string(folder.join(file));
     let rows = text.map_err(|error| format!("{}: {error}", folder.join(file).display())).map(|text| {
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
@@ -138,7 +144,11 @@ fn request_line<P: Provider>(server: &Server, line: &RequestLine, mut row: Row) 
     // Whatever the operation gives: what matters is what it sends.
     let json = vec![("content-type".to_owned(), "application/json".to_owned())];
     server.answer(Answer { status: 200, headers: json, body: b"{}".to_vec() });
-    let arguments = Arguments { path, query: line.request.query.clone(), body: body.clone() };
+    let headers = match line.request.headers() {
+        Ok(headers) => headers,
+        Err(error) => return row.failed(error),
+    };
+    let arguments = Arguments { path, query: line.request.query.clone(), headers, body: body.clone() };
     let called = match block_on(P::call(server.url(), operation, arguments)) {
         Ok(called) => called,
         Err(error) => return row.failed(error),
@@ -202,7 +212,7 @@ fn response_line<P: Provider>(server: &Server, line: &ResponseLine, mut row: Row
         row.why.push(format!("{} requests were sent", sent.len()));
     }
     row.extra = called.extra;
-    let spec = spec::<P>(line.api.as_deref());
+    let spec = spec::<P>(line.api.as_deref().or_else(|| P::api(operation)));
     let wanted = Wanted::of(line, &spec, operation, &bytes, media.as_deref(), P::ID);
     match &called.reply {
         Ok(replied) => {
@@ -232,6 +242,8 @@ fn response_line<P: Provider>(server: &Server, line: &ResponseLine, mut row: Row
     let expects = line.expect.state.is_some() || line.expect.finished.is_some();
     let seen = match &called.reply {
         Ok(_) if !json.is_null() => block_on(P::state(server.url(), operation, &json)),
+        // Some failures have a state, where the line says so.
+        Err(_) if expects => block_on(P::state(server.url(), operation, &json)),
         _ => None,
     };
     match seen {
@@ -384,12 +396,13 @@ fn spec<P: Provider>(api: Option<&str>) -> Spec {
     Spec::read(&crate::root().join(document))
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+/// Runs a future to its end.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(work)
 }
 
 /// Arguments without query and body.
 pub fn no_arguments() -> Arguments {
-    Arguments { path: Vec::new(), query: Vec::new(), body: Body::None }
+    Arguments { path: Vec::new(), query: Vec::new(), headers: BTreeMap::new(), body: Body::None }
 }

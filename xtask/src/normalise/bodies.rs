@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::lower::Lower;
 use super::operations::Place;
+use super::resolve;
 use crate::model::{Body, BodyKind};
 use crate::names;
 use crate::problem::Result;
@@ -35,7 +36,7 @@ pub(super) fn body(lower: &mut Lower<'_>, place: &Place<'_>) -> Result<Option<Bo
     } else if bare.starts_with("multipart/") {
         docs.extend(parts(lower, schema, &at));
         lower.components.note(&at, "the parts of the form are not typed");
-        BodyKind::Multipart
+        BodyKind::Multipart(typed(lower, schema, &at)?)
     } else {
         BodyKind::Raw(concrete(lower, media, &at))
     };
@@ -81,6 +82,19 @@ fn concrete(lower: &Lower<'_>, media: &str, at: &str) -> String {
     let what = format!("{media} names no media type; `application/octet-stream` is sent");
     lower.components.note(at, what);
     "application/octet-stream".to_owned()
+}
+
+/// The named types of the parts of a form. Whoever builds a part writes one as JSON.
+fn typed(lower: &mut Lower<'_>, schema: &Value, at: &str) -> Result<Vec<Value>> {
+    let schema = lower.components.followed(schema, at);
+    let mut types = Vec::new();
+    for (name, part) in walk::map(&schema, "properties") {
+        let at = format!("{at}, part {name:?}");
+        if resolve::reference(&lower.components.simple(part, &at)).is_some() {
+            types.push(lower.usage(part, &at, name)?.schema);
+        }
+    }
+    Ok(types)
 }
 
 /// The parts of a form, in words.

@@ -17,9 +17,10 @@ pub(super) fn mark(
 ) {
     let edges: BTreeMap<String, BTreeSet<String>> =
         types.iter().map(|def| (def.name.clone(), inner(def, components, names))).collect();
-    let bodies = operations.iter().filter_map(|operation| match &operation.body.as_ref()?.kind {
-        BodyKind::Json(schema, _) | BodyKind::Form(schema) => Some(schema),
-        BodyKind::Multipart | BodyKind::Raw(_) => None,
+    let bodies = operations.iter().filter_map(|operation| operation.body.as_ref()).flat_map(|body| match &body.kind {
+        BodyKind::Json(schema, _) | BodyKind::Form(schema) => std::slice::from_ref(schema),
+        BodyKind::Multipart(parts) => parts.as_slice(),
+        BodyKind::Raw(_) => &[],
     });
     let answers = operations.iter().filter_map(|operation| match &operation.answer {
         Answer::Json(schema, _) => Some(schema),

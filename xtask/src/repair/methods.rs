@@ -136,7 +136,7 @@ fn body_argument(
                 || Problem::new(format!("operation {:?}", operation.id), "the generator made no type for the body");
             borrowed_body(&tidy.outside(ty.ok_or_else(missing)?))
         }
-        BodyKind::Multipart => quote!(consign_http::Form),
+        BodyKind::Multipart(_) => quote!(consign_http::Form),
         BodyKind::Raw(_) if body.required => quote!(impl Into<consign_http::Body>),
         BodyKind::Raw(_) => quote!(consign_http::Body),
     };
@@ -198,8 +198,8 @@ fn request(operation: &Operation) -> TokenStream {
             }
             (BodyKind::Form(_), true) => quote!(.form(body)?),
             (BodyKind::Form(_), false) => quote!(.form_opt(body)?),
-            (BodyKind::Multipart, true) => quote!(.multipart(body)),
-            (BodyKind::Multipart, false) => quote!(.multipart_opt(body)),
+            (BodyKind::Multipart(_), true) => quote!(.multipart(body)),
+            (BodyKind::Multipart(_), false) => quote!(.multipart_opt(body)),
             (BodyKind::Raw(media), true) => quote!(.body(#media, body)),
             (BodyKind::Raw(media), false) => quote!(.body_opt(#media, body)),
         }

@@ -41,7 +41,7 @@ pub mod transport;
 mod violations;
 mod wire;
 
-pub use auth::{Credentials, Token};
+pub use auth::{Credentials, Signer, Token, Unsigned};
 pub use body::{Body, ByteStream};
 #[cfg(feature = "multipart")]
 pub use body::{Form, Part};

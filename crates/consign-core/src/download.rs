@@ -6,11 +6,14 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use consign_http::{Body, BoxFuture, ByteStream, Clock, Delivery, ErrorKind, Failure, Retry, Transport, timeout};
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_RANGE, RANGE};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_RANGE, RANGE,
+};
 use http::{StatusCode, Uri};
-use tokio::fs::File;
-use tokio::io::{AsyncSeekExt, AsyncWriteExt};
+use tracing::Instrument;
 
+use crate::policy::not_before;
+use crate::sink::{Memory, Part, Sink};
 use crate::{Error, Job, Provider, Result, RetryPolicy, Ticket, file_name};
 
 /// How long a host may be silent.
@@ -33,7 +36,7 @@ pub struct Location {
 
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Location").field("url", &host_of(&self.url)).field("expires", &self.expires).finish()
+        f.debug_struct("Location").field("host", &host_of(&self.url)).field("expires", &self.expires).finish()
     }
 }
 
@@ -60,10 +63,12 @@ pub struct Artifact {
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
+    span: tracing::Span,
 }
 
 impl Artifact {
     /// An artifact of `job`, named `stem`; the ending comes from the media type unless `stem` has one.
+    /// A stem that cannot be a file name everywhere is made one, and stays different from others.
     pub fn new<P: Provider>(job: &Job<P>, stem: &str, locate: Arc<dyn Locate>) -> Self {
         let shared = job.shared();
         Self {
@@ -75,6 +80,7 @@ impl Artifact {
             transport: shared.transport.clone(),
             clock: shared.clock.clone(),
             retry: shared.retry,
+            span: job.span().clone(),
         }
     }
     /// The same artifact, refused unless its first bytes (at least 16, or all) pass `check`.
@@ -94,7 +100,7 @@ impl Artifact {
     /// # Errors
     /// What asking the provider reported.
     pub async fn url(&self) -> Result<String> {
-        self.located(false).await.map(|l| l.url)
+        self.located().instrument(self.span.clone()).await.map(|l| l.url)
     }
     /// Saves it in `folder`, which is made if it is missing, under its own name; gives the path. A
     /// file of that name is replaced. The file appears only when it is whole.
@@ -104,10 +110,13 @@ impl Artifact {
     /// be; [`ErrorKind::TooLarge`]; otherwise what the host answered. Nothing is left behind.
     pub async fn save_to(&self, folder: impl AsRef<Path>) -> Result<PathBuf> {
         let folder = folder.as_ref();
-        tokio::fs::create_dir_all(folder).await.map_err(|e| self.io("make the folder", folder, e))?;
-        let mut part = Part::new(self, folder, &file_name::safe(&self.stem)).await?;
-        let media = self.fetch(&mut part).await?;
-        part.finish(self, &folder.join(self.name(&media))).await
+        let save = async {
+            tokio::fs::create_dir_all(folder).await.map_err(|e| self.io("make the folder", folder, e))?;
+            let mut part = self.part(folder).await?;
+            let media = self.fetch(&mut part).await?;
+            self.finish(part, &folder.join(self.name(&media))).await
+        };
+        self.told(save).await
     }
     /// Saves it as `path`. A file of that name is replaced. The file appears only when it is whole.
     ///
@@ -116,20 +125,44 @@ impl Artifact {
     pub async fn save_as(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
         let path = path.as_ref();
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut part = Part::new(self, folder, &file_name::safe(&self.stem)).await?;
-        self.fetch(&mut part).await?;
-        part.finish(self, path).await
+        let save = async {
+            let mut part = self.part(folder).await?;
+            self.fetch(&mut part).await?;
+            self.finish(part, path).await
+        };
+        self.told(save).await
     }
     /// The whole content in memory, at most `limit` bytes.
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] above `limit`; otherwise as [`Artifact::save_to`].
     pub async fn bytes(&self, limit: usize) -> Result<Bytes> {
-        let mut memory = Memory(BytesMut::new());
-        self.clone().largest(limit as u64).fetch(&mut memory).await?;
+        let mut memory = Memory::default();
+        let smaller = self.clone().largest(self.largest.min(limit as u64));
+        smaller.told(smaller.fetch(&mut memory)).await?;
         Ok(memory.0.freeze())
     }
 
+    /// Runs a download inside the job's span and says there how it went.
+    async fn told<T: fmt::Debug>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let done = work.instrument(self.span.clone()).await;
+        self.span.in_scope(|| match &done {
+            Ok(saved) => tracing::info!(file = self.shown(), ?saved, "fetched"),
+            Err(error) => tracing::warn!(%error, "not fetched"),
+        });
+        done
+    }
+    async fn part(&self, folder: &Path) -> Result<Part> {
+        Part::new(folder, &self.shown()).await.map_err(|e| self.io("make a file in", folder, e))
+    }
+    async fn finish(&self, part: Part, path: &Path) -> Result<PathBuf> {
+        part.finish(path).await.map_err(|e| self.io("write", path, e))?;
+        Ok(path.to_owned())
+    }
+    /// The stem, fit to be shown and to be part of a file name.
+    fn shown(&self) -> String {
+        file_name::safe(&self.stem)
+    }
     /// The file's name: the stem, made safe, with an ending by media type unless it has one.
     fn name(&self, media: &str) -> String {
         let ending = match media.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
@@ -144,49 +177,57 @@ impl Artifact {
             "application/gzip" | "application/x-gzip" => "tar.gz",
             _ => "bin",
         };
-        let has_ending = self
-            .stem
-            .rsplit_once('.')
-            .is_some_and(|(_, e)| (1..=5).contains(&e.len()) && e.bytes().all(|b| b.is_ascii_alphanumeric()));
-        if has_ending { file_name::safe(&self.stem) } else { file_name::safe(&format!("{}.{ending}", self.stem)) }
-    }
-    async fn located(&self, renew: bool) -> Result<Location> {
-        let located = self.locate.locate(renew).await.map_err(|e| e.with_ticket(&self.ticket))?;
-        let soon = self.clock.wall() + EXPIRES_SOON;
-        if !renew && located.expires.is_some_and(|at| at <= soon) {
-            return self.locate.locate(true).await.map_err(|e| e.with_ticket(&self.ticket));
+        let is_ending = |end: &str| {
+            (1..=5).contains(&end.len())
+                && end.bytes().all(|b| b.is_ascii_alphanumeric())
+                && end.bytes().any(|b| b.is_ascii_alphabetic())
+        };
+        match self.stem.rsplit_once('.') {
+            Some((_, end)) if is_ending(end) => file_name::safe_and_distinct(&self.stem),
+            _ => file_name::safe_and_distinct(&format!("{}.{ending}", self.stem)),
         }
-        Ok(located)
+    }
+    async fn located(&self) -> Result<Location> {
+        let located = self.locate.locate(false).await.map_err(|e| e.with_ticket(&self.ticket))?;
+        if self.expires_soon(&located) { self.relocated().await } else { Ok(located) }
+    }
+    async fn relocated(&self) -> Result<Location> {
+        self.locate.locate(true).await.map_err(|e| e.with_ticket(&self.ticket))
+    }
+    fn expires_soon(&self, location: &Location) -> bool {
+        location.expires.is_some_and(|at| at <= self.clock.wall() + EXPIRES_SOON)
     }
     fn io(&self, what: &str, path: &Path, error: std::io::Error) -> Error {
         Error::io(what, path, error).with_ticket(&self.ticket)
     }
     fn error(&self, kind: ErrorKind, what: impl fmt::Display) -> Error {
-        let error = consign_http::Error::new(kind, Delivery::Rejected, format!("{}: {what}", self.stem));
-        Error::from(error).with_ticket(&self.ticket)
+        let error = consign_http::Error::new(kind, Delivery::Unknown, format!("{}: {what}", self.shown()));
+        self.about(error)
+    }
+    fn about(&self, error: consign_http::Error) -> Error {
+        Error::from(error.on_read()).with_ticket(&self.ticket)
     }
 
     /// Brings the whole content into `sink`; gives the media type.
     async fn fetch(&self, sink: &mut dyn Sink) -> Result<String> {
         let mut got = Got::default();
-        let (mut renew, mut renewed, mut failures) = (false, false, 0);
+        let (mut location, mut renewed, mut failures) = (self.located().await?, false, 0);
         loop {
-            let location = self.located(renew).await?;
             let error = match self.fetch_once(&location, &mut got, sink).await {
                 Ok(()) => return Ok(got.media),
                 Err(error) => error,
             };
-            let refused = matches!(error.status(), Some(400 | 401 | 403 | 404 | 410));
-            if refused && !renewed {
-                (renew, renewed) = (true, true);
+            // A signed address that does not work any more is refused in one of these ways.
+            if matches!(error.status(), Some(400 | 401 | 403 | 404 | 410)) && !renewed {
+                tracing::debug!(%error, "asking for a new address");
+                (location, renewed) = (self.relocated().await?, true);
                 continue;
             }
-            renew = false;
             failures += 1;
             let pause = match error.retry() {
                 Retry::Never | Retry::NotBefore(_) => return Err(error),
                 Retry::After(asked) if asked > self.retry.longest_pause => {
-                    return Err(error.with_retry(Retry::NotBefore(self.clock.wall() + asked)));
+                    return Err(error.with_retry(not_before(self.clock.wall(), asked)));
                 }
                 Retry::After(asked) => asked,
                 _ => self.retry.pause(failures, 1.0),
@@ -194,24 +235,35 @@ impl Artifact {
             if failures >= self.retry.attempts {
                 return Err(error.with_attempts(failures));
             }
+            tracing::debug!(%error, got = got.length, ?pause, "going on with the download");
             self.clock.sleep(pause).await;
+            if self.expires_soon(&location) {
+                location = self.relocated().await?;
+            }
         }
     }
     async fn fetch_once(&self, location: &Location, got: &mut Got, sink: &mut dyn Sink) -> Result<()> {
-        let response = self.request(location, got).await?;
-        let (head, mut body) = response.into_parts();
-        got.begin(&head.headers, head.status);
-        if got.length == 0 {
+        let answer = self.request(location, got).await;
+        let before = got.length;
+        let answer = answer.and_then(|response| {
+            let fits = got.begin(response.status(), response.headers());
+            fits.map(|()| response).map_err(|what| self.misfit(what, before > 0))
+        });
+        if answer.as_ref().is_err_and(|e| e.status() == Some(416)) {
+            *got = Got::default();
+        }
+        if before > 0 && got.length == 0 {
             sink.restart().await.map_err(|e| self.io("rewrite", sink.path(), e))?;
         }
+        let mut body = answer?.into_body();
         if got.total.is_some_and(|total| total > self.largest) {
-            return Err(self.error(ErrorKind::TooLarge, format_args!("it is larger than {} bytes", self.largest)));
+            return Err(self.too_large());
         }
         let mut start = BytesMut::new();
         let mut checking = got.length == 0 && self.check.is_some();
         while let Some(chunk) = timeout(&*self.clock, SILENCE, body.next()).await.unwrap_or_else(|| Some(Err(silent())))
         {
-            let mut chunk = chunk.map_err(|e| Error::from(e).with_ticket(&self.ticket))?;
+            let mut chunk = chunk.map_err(|e| self.about(e))?;
             if checking {
                 start.extend_from_slice(&chunk);
                 if start.len() < HEAD {
@@ -223,33 +275,43 @@ impl Artifact {
             }
             self.write(chunk, got, sink).await?;
         }
+        match got.total {
+            Some(total) if got.length + (start.len() as u64) < total => {
+                let here = got.length + start.len() as u64;
+                return Err(self
+                    .error(ErrorKind::Transport, format_args!("the connection ended after {here} of {total} bytes")));
+            }
+            Some(total) if got.length > total => {
+                return Err(self.error(ErrorKind::Decode, "more bytes came than were announced"));
+            }
+            _ => {}
+        }
         if checking {
             self.checked_start(&start)?;
             self.write(start.freeze(), got, sink).await?;
         }
-        match got.total {
-            Some(total) if got.length < total => {
-                let what = format!("{}: the connection ended after {} of {total} bytes", self.stem, got.length);
-                Err(Error::new(ErrorKind::Transport, Delivery::Unknown, what).with_ticket(&self.ticket))
-            }
-            Some(total) if got.length > total => {
-                Err(self.error(ErrorKind::Decode, "more bytes came than were announced"))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
     async fn write(&self, chunk: Bytes, got: &mut Got, sink: &mut dyn Sink) -> Result<()> {
         got.length += chunk.len() as u64;
         if got.length > self.largest {
-            return Err(self.error(ErrorKind::TooLarge, format_args!("it is larger than {} bytes", self.largest)));
+            return Err(self.too_large());
         }
         sink.write(chunk).await.map_err(|e| self.io("write", sink.path(), e))
+    }
+    fn too_large(&self) -> Error {
+        self.error(ErrorKind::TooLarge, format_args!("it is larger than {} bytes", self.largest))
     }
     fn checked_start(&self, start: &[u8]) -> Result<()> {
         match self.check.map_or(Ok(()), |check| check(start)) {
             Ok(()) => Ok(()),
             Err(what) => Err(self.error(ErrorKind::Decode, what)),
         }
+    }
+    /// An answer that cannot be used; worth another try if it was to continue what is there.
+    fn misfit(&self, what: &str, resumed: bool) -> Error {
+        let error = self.error(ErrorKind::Decode, what);
+        if resumed { error.with_retry(Retry::Backoff) } else { error }
     }
     async fn request(&self, location: &Location, got: &Got) -> Result<http::Response<ByteStream>> {
         let bad = |what: &str| self.error(ErrorKind::Decode, format_args!("the address of the file {what}"));
@@ -261,22 +323,28 @@ impl Artifact {
         }
         let mut request = http::Request::new(Body::Empty);
         *request.uri_mut() = uri;
-        if let (1.., Some(tag)) = (got.length, &got.tag) {
+        if let (true, Some(tag)) = (got.resumable(), &got.tag) {
             let range =
                 HeaderValue::try_from(format!("bytes={}-", got.length)).map_err(|_| bad("cannot be resumed"))?;
             request.headers_mut().insert(RANGE, range);
             request.headers_mut().insert(IF_RANGE, tag.clone());
         }
         let sent = timeout(&*self.clock, SILENCE, self.transport.send(request)).await.unwrap_or_else(|| Err(silent()));
-        let response = sent.map_err(|e| Error::from(e).with_ticket(&self.ticket))?;
-        if response.status() == StatusCode::OK || response.status() == StatusCode::PARTIAL_CONTENT {
+        let response = sent.map_err(|e| self.about(e))?;
+        let status = response.status();
+        if status == StatusCode::OK || status == StatusCode::PARTIAL_CONTENT {
             return Ok(response);
         }
-        let (head, mut body) = response.into_parts();
-        let start =
-            timeout(&*self.clock, SILENCE, body.next()).await.flatten().and_then(Result::ok).unwrap_or_default();
-        let failure = Failure { status: head.status, headers: &head.headers, body: &start };
-        Err(Error::from(consign_http::Error::answer(&failure, None, self.clock.wall())).with_ticket(&self.ticket))
+        // The body is left out: hosts repeat signatures in it.
+        let failure = Failure { status, headers: response.headers(), body: b"" };
+        let error = consign_http::Error::answer(&failure, None, self.clock.wall());
+        let what = format!("{}: {} answered {status}", self.shown(), host_of(&location.url));
+        let error = error.with_message(what).with_advice("look at the job again for what it made");
+        Err(self.about(if status == StatusCode::RANGE_NOT_SATISFIABLE && got.resumable() {
+            error.with_retry(Retry::Backoff)
+        } else {
+            error
+        }))
     }
 }
 
@@ -284,8 +352,9 @@ fn silent() -> consign_http::Error {
     consign_http::Error::new(ErrorKind::Timeout, Delivery::Unknown, format!("the host was silent for {SILENCE:?}"))
 }
 
-fn host_of(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or("")
+/// The host of a URL alone: user name, path and query may hold secrets.
+fn host_of(url: &str) -> String {
+    url.parse().ok().and_then(|uri: Uri| uri.host().map(str::to_owned)).unwrap_or_default()
 }
 
 impl fmt::Debug for Artifact {
@@ -304,22 +373,34 @@ struct Got {
 }
 
 impl Got {
-    /// Takes in an answer's head. Anything but the exact continuation starts over.
-    fn begin(&mut self, headers: &HeaderMap, status: StatusCode) {
+    /// Whether what is there can be continued: a part of a known version.
+    fn resumable(&self) -> bool {
+        self.length > 0 && self.tag.is_some()
+    }
+    /// Takes in an answer's head: it continues what is there, or starts over (then `length` is 0).
+    fn begin(&mut self, status: StatusCode, headers: &HeaderMap) -> Result<(), &'static str> {
         let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
-        let strong = headers.get(ETAG).filter(|t| !t.as_bytes().starts_with(b"W/")).cloned();
-        if status == StatusCode::PARTIAL_CONTENT
-            && let Some((start, total)) = text(CONTENT_RANGE).and_then(range_start)
-            && start == self.length
-            && (strong.is_none() || strong == self.tag)
-            && (self.total.is_none() || total.is_none() || total == self.total)
-        {
-            return;
+        let strong = headers.get(ETAG).filter(|t| !t.as_bytes().starts_with(b"W/"));
+        let before = std::mem::take(self);
+        if status == StatusCode::PARTIAL_CONTENT {
+            if !before.resumable() {
+                return Err("the host sent a part though the whole was asked for");
+            }
+            let (start, total) = text(CONTENT_RANGE).and_then(range_start).unwrap_or((0, None));
+            let same_length = before.total.is_none() || total.is_none() || before.total == total;
+            if start != before.length || strong != before.tag.as_ref() || !same_length {
+                return Err("the host sent a part that does not continue what is there");
+            }
+            *self = Self { total: before.total.or(total), ..before };
+            return Ok(());
         }
-        self.length = 0;
-        self.tag = strong;
+        if text(CONTENT_ENCODING).is_some_and(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {
+            return Err("the host sent it compressed though that was not asked for");
+        }
+        self.tag = strong.cloned();
         self.media = text(CONTENT_TYPE).unwrap_or("").to_owned();
         self.total = text(CONTENT_LENGTH).and_then(|n| n.parse().ok());
+        Ok(())
     }
 }
 
@@ -327,75 +408,4 @@ impl Got {
 fn range_start(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     Some((range.split_once('-')?.0.trim().parse().ok()?, total.trim().parse().ok()))
-}
-
-/// Where content goes.
-trait Sink: Send {
-    /// Forgets everything written.
-    fn restart(&mut self) -> BoxFuture<'_, std::io::Result<()>>;
-    fn write(&mut self, chunk: Bytes) -> BoxFuture<'_, std::io::Result<()>>;
-    fn path(&self) -> &Path;
-}
-
-struct Memory(BytesMut);
-
-impl Sink for Memory {
-    fn restart(&mut self) -> BoxFuture<'_, std::io::Result<()>> {
-        self.0.clear();
-        Box::pin(std::future::ready(Ok(())))
-    }
-    fn write(&mut self, chunk: Bytes) -> BoxFuture<'_, std::io::Result<()>> {
-        self.0.extend_from_slice(&chunk);
-        Box::pin(std::future::ready(Ok(())))
-    }
-    fn path(&self) -> &Path {
-        Path::new("memory")
-    }
-}
-
-/// A file under a name of its own until it is whole; removed if it never is.
-struct Part {
-    file: File,
-    path: PathBuf,
-    whole: bool,
-}
-
-impl Part {
-    async fn new(artifact: &Artifact, folder: &Path, name: &str) -> Result<Self> {
-        let path = folder.join(format!(".{name}.{:016x}.part", fastrand::u64(..)));
-        let file = File::options().write(true).create_new(true).open(&path).await;
-        let file = file.map_err(|e| artifact.io("make a file in", folder, e))?;
-        Ok(Self { file, path, whole: false })
-    }
-    async fn finish(mut self, artifact: &Artifact, name: &Path) -> Result<PathBuf> {
-        self.file.flush().await.map_err(|e| artifact.io("write", name, e))?;
-        self.file.sync_all().await.map_err(|e| artifact.io("write", name, e))?;
-        tokio::fs::rename(&self.path, name).await.map_err(|e| artifact.io("write", name, e))?;
-        self.whole = true;
-        Ok(name.to_owned())
-    }
-}
-
-impl Sink for Part {
-    fn restart(&mut self) -> BoxFuture<'_, std::io::Result<()>> {
-        Box::pin(async move {
-            self.file.set_len(0).await?;
-            self.file.rewind().await.map(|_| ())
-        })
-    }
-    fn write(&mut self, chunk: Bytes) -> BoxFuture<'_, std::io::Result<()>> {
-        Box::pin(async move { self.file.write_all(&chunk).await })
-    }
-    fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.whole {
-            // Nothing more can be done if it cannot be removed; its name says what it is.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
 }

@@ -19,6 +19,8 @@ struct Inner {
     ticket: Option<Ticket>,
     state: Option<State>,
     attempts: u32,
+    /// In place of the advice of the call below.
+    retry: Option<Retry>,
 }
 
 impl Error {
@@ -55,16 +57,14 @@ impl Error {
     }
     /// The same error with another advice on repeats.
     #[must_use]
-    pub(crate) fn with_retry(self, retry: Retry) -> Self {
-        let inner = Arc::unwrap_or_clone(self.0);
-        let below = match Arc::try_unwrap(inner.below) {
-            Ok(below) => below,
-            // Shared: say the same again; only the server's answer stays behind in the source.
-            Err(shared) => {
-                consign_http::Error::new(shared.kind(), shared.delivery(), shared.message()).with_source(Shared(shared))
-            }
-        };
-        Self(Arc::new(Inner { below: Arc::new(below.with_retry(retry)), ..inner }))
+    pub(crate) fn with_retry(mut self, retry: Retry) -> Self {
+        Arc::make_mut(&mut self.0).retry = Some(retry);
+        self
+    }
+    /// The same error for another job, for which nothing was sent because of it.
+    pub(crate) fn for_job(&self, ticket: &Ticket, state: State) -> Self {
+        let (below, retry) = (self.0.below.clone(), self.0.retry);
+        Self(Arc::new(Inner { below, ticket: Some(ticket.clone()), state: Some(state), attempts: 0, retry }))
     }
 
     /// What kind of thing went wrong.
@@ -77,7 +77,7 @@ impl Error {
     }
     /// When a repeat makes sense, given that it is safe.
     pub fn retry(&self) -> Retry {
-        self.0.below.retry()
+        self.0.retry.unwrap_or_else(|| self.0.below.retry())
     }
     /// The HTTP status, if a server answered.
     pub fn status(&self) -> Option<u16> {
@@ -111,7 +111,7 @@ impl Error {
     pub fn last_state(&self) -> Option<&State> {
         self.0.state.as_ref()
     }
-    /// How often the request was sent, at least 1 for an error after sending.
+    /// How often the request was sent; 0 if it never was.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
@@ -124,13 +124,16 @@ impl Error {
 impl From<consign_http::Error> for Error {
     fn from(below: consign_http::Error) -> Self {
         let attempts = u32::from(below.delivery() != Delivery::NotSent);
-        Self(Arc::new(Inner { below: Arc::new(below), ticket: None, state: None, attempts }))
+        Self(Arc::new(Inner { below: Arc::new(below), ticket: None, state: None, attempts, retry: None }))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.below)?;
+        if let Some(Retry::NotBefore(at)) = self.0.retry {
+            write!(f, ", so not before {}", consign_http::DateTime::from(at))?;
+        }
         if self.0.attempts > 1 {
             write!(f, ", after {} attempts", self.0.attempts)?;
         }
@@ -149,7 +152,7 @@ impl fmt::Debug for Error {
         let inner = &self.0;
         let mut out = f.debug_struct("Error");
         out.field("http", &inner.below).field("ticket", &inner.ticket.as_ref().map(ToString::to_string));
-        out.field("last_state", &inner.state).field("attempts", &inner.attempts).finish()
+        out.field("last_state", &inner.state).field("attempts", &inner.attempts).field("retry", &self.retry()).finish()
     }
 }
 
@@ -158,17 +161,3 @@ impl std::error::Error for Error {
         Some(&*self.0.below)
     }
 }
-
-struct Shared(Arc<consign_http::Error>);
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-impl fmt::Display for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-impl std::error::Error for Shared {}

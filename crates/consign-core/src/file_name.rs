@@ -4,22 +4,20 @@
 const LONGEST: usize = 120;
 
 /// A name that is one path component everywhere: no separators, no control characters, no reserved
-/// device names, no leading dot, no trailing dot or blank; never empty.
+/// device names, no leading dot, no trailing dot or blank; never empty. A long name keeps its end,
+/// where the extension is.
 pub(crate) fn safe(name: &str) -> String {
-    let mut out: String = name
+    let start = (name.len().saturating_sub(LONGEST)..).find(|n| name.is_char_boundary(*n)).unwrap_or(0);
+    let out: String = name[start..]
         .chars()
         .map(|c| match c {
             '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '_',
             // Characters that turn text around or show nothing could disguise an extension.
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => '_',
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => '_',
             c if c.is_control() => '_',
             c => c,
         })
         .collect();
-    while out.len() > LONGEST {
-        // Keeps the end, where the extension is.
-        out.remove(0);
-    }
     let trimmed = out.trim_end_matches(['.', ' ']).trim_start_matches(['.', ' ']);
     let stem = trimmed.split('.').next().unwrap_or("").trim_end().to_ascii_uppercase();
     let numbered =
@@ -34,13 +32,29 @@ pub(crate) fn safe(name: &str) -> String {
     }
 }
 
+/// As [`safe`]; a name that could not stay as it was also gets a mark of the original, before its
+/// ending, so that two different names do not become one file.
+pub(crate) fn safe_and_distinct(name: &str) -> String {
+    let safe = safe(name);
+    if safe == name {
+        return safe;
+    }
+    // FNV-1a: short, and the same in every process.
+    let mark =
+        name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    match safe.rsplit_once('.') {
+        Some((stem, ending)) => format!("{stem}-{mark:016x}.{ending}"),
+        None => format!("{safe}-{mark:016x}"),
+    }
+}
+
 fn is_port(c: char) -> bool {
     c.is_ascii_digit() || matches!(c, '¹' | '²' | '³')
 }
 
 #[cfg(test)]
 mod tests {
-    use super::safe;
+    use super::{safe, safe_and_distinct};
 
     #[test]
     fn a_hostile_name_becomes_one_harmless_component() {
@@ -69,5 +83,18 @@ mod tests {
         }
         let long = safe(&format!("{}.png", "é".repeat(500)));
         assert!(long.len() <= 120 && long.ends_with(".png"));
+        // Fifty million characters take no longer than a few.
+        assert!(safe(&"/".repeat(50_000_000)).len() <= 120);
+    }
+
+    #[test]
+    fn names_that_had_to_be_changed_stay_apart() {
+        assert_eq!(safe_and_distinct("picture.png"), "picture.png");
+        let names = ["a/b.png", "a:b.png", "a\\b.png"].map(safe_and_distinct);
+        assert!(names.iter().all(|n| n.starts_with("a_b-") && n.ends_with(".png")), "{names:?}");
+        assert!(names[0] != names[1] && names[1] != names[2]);
+        assert_eq!(safe_and_distinct("a/b.png"), names[0]);
+        assert!(safe_and_distinct("..").starts_with("unnamed-"));
+        assert!(safe_and_distinct(&"é/".repeat(500)).len() <= 140);
     }
 }

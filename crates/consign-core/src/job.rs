@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use consign_http::BoxFuture;
+use consign_http::{BoxFuture, Delivery, ErrorKind};
+use tracing::Instrument;
 
 use crate::jobs::Shared;
 use crate::policy::Repeat;
@@ -53,6 +54,7 @@ impl<P: Provider> Job<P> {
     pub(crate) fn span(&self) -> &tracing::Span {
         &self.0.span
     }
+    /// Whether this program cancelled the job as a whole, or may have.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Relaxed)
     }
@@ -64,7 +66,7 @@ impl<P: Provider> Job<P> {
     pub async fn look(&self) -> Result<Snapshot<P>> {
         let shared = self.shared();
         let read = shared.call(Repeat::Always, || shared.provider.look(self.ticket(), Look::Now, self.cx()));
-        read.await.map_err(|e| e.with_ticket(self.ticket()))
+        read.instrument(self.span().clone()).await.map_err(|e| e.with_ticket(self.ticket()))
     }
     /// Waits for the job's end. Nothing happens until the call is awaited.
     ///
@@ -162,8 +164,8 @@ impl<P: Provider> IntoFuture for WaitCall<P> {
     type Output = Result<Finished<P>>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
     /// # Errors
-    /// The wait broke: [`Deadline`](consign_http::ErrorKind::Deadline),
-    /// [`Unreadable`](consign_http::ErrorKind::Unreadable), a refused credential, a pause too long to
+    /// The wait broke: [`ErrorKind::Deadline`],
+    /// [`ErrorKind::Unreadable`], a refused credential, a pause too long to
     /// sit out, an outage longer than the policy bears. The error carries the ticket and the last
     /// state. A job that failed is not an error: see [`Finished`].
     fn into_future(self) -> Self::IntoFuture {
@@ -175,11 +177,7 @@ impl<P: Provider> IntoFuture for WaitCall<P> {
                 }
             }
             // A watch ends with one of the two above; nothing else is left but to say so.
-            let broken = crate::Error::new(
-                consign_http::ErrorKind::Unreadable,
-                consign_http::Delivery::Unknown,
-                "the watch ended early",
-            );
+            let broken = crate::Error::new(ErrorKind::Unreadable, Delivery::Unknown, "the watch ended early");
             Err(broken.with_ticket(watch.job().ticket()))
         })
     }
@@ -217,17 +215,32 @@ impl<P: Cancel> IntoFuture for CancelCall<P> {
     type Output = Result<()>;
     type IntoFuture = BoxFuture<'static, Result<()>>;
     /// # Errors
-    /// [`NotFound`](consign_http::ErrorKind::NotFound) for an unknown job; otherwise as any call,
+    /// [`ErrorKind::NotFound`] for an unknown job; otherwise as any call,
     /// after the repeats that the policy allows. The error carries the ticket.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let (job, item) = (&self.job, self.item.as_deref());
             let shared = job.shared();
-            let call = shared.call(Repeat::Always, || shared.provider.cancel(job.ticket(), item, self.force, job.cx()));
-            call.await.map_err(|e| e.with_ticket(job.ticket()))?;
-            if item.is_none() {
+            // Whether an attempt may have been carried out without our hearing of it.
+            let unclear = AtomicBool::new(false);
+            let send = || async {
+                let done = shared.provider.cancel(job.ticket(), item, self.force, job.cx()).await;
+                let lost = done.as_ref().is_err_and(|e| e.delivery() == Delivery::Unknown);
+                unclear.fetch_or(lost, Ordering::Relaxed);
+                done
+            };
+            let done = shared.call(Repeat::Always, send).instrument(job.span().clone()).await;
+            let unclear = unclear.into_inner();
+            if item.is_none() && (done.is_ok() || unclear) {
                 job.0.cancelled.store(true, Ordering::Relaxed);
             }
+            match done {
+                // An attempt before did it.
+                Err(error) if error.kind() == ErrorKind::NotFound && unclear => {}
+                Err(error) => return Err(error.with_ticket(job.ticket())),
+                Ok(()) => {}
+            }
+            job.span().in_scope(|| tracing::info!(item, "cancelled"));
             Ok(())
         })
     }
@@ -259,7 +272,7 @@ impl<P: Taint> IntoFuture for TaintCall<P> {
     type Output = Result<()>;
     type IntoFuture = BoxFuture<'static, Result<()>>;
     /// # Errors
-    /// [`NotFound`](consign_http::ErrorKind::NotFound) for an unknown job; otherwise as any call,
+    /// [`ErrorKind::NotFound`] for an unknown job; otherwise as any call,
     /// after the repeats that the policy allows. The error carries the ticket.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
@@ -267,7 +280,7 @@ impl<P: Taint> IntoFuture for TaintCall<P> {
             let shared = job.shared();
             let call =
                 shared.call(Repeat::Always, || shared.provider.taint(job.ticket(), item, &self.reason, job.cx()));
-            call.await.map_err(|e| e.with_ticket(job.ticket()))
+            call.instrument(job.span().clone()).await.map_err(|e| e.with_ticket(job.ticket()))
         })
     }
 }

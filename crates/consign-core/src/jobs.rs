@@ -7,7 +7,7 @@ use consign_http::{CallOptions, Clock, Retry, Transport};
 #[cfg(doc)]
 use consign_http::ErrorKind;
 
-use crate::policy::{Budget, Repeat};
+use crate::policy::{Budget, Repeat, not_before, scaled};
 use crate::{
     Batch, Cx, Error, FromEnv, Job, Pages, Price, Priced, Provider, Query, Result, RetryPolicy, SubmitAll, SubmitCall,
     Ticket, WaitPolicy, WatchAll,
@@ -86,7 +86,11 @@ impl<P: Provider> Jobs<P> {
     }
     /// Follows many jobs from one task, to the end of each.
     pub fn watch_all(&self, jobs: impl IntoIterator<Item = Job<P>>) -> WatchAll<P> {
-        WatchAll::new(self.shared.clone(), jobs, self.shared.wait)
+        self.watch_all_with(jobs, self.shared.wait)
+    }
+    /// As [`Jobs::watch_all`], with another policy.
+    pub fn watch_all_with(&self, jobs: impl IntoIterator<Item = Job<P>>, policy: WaitPolicy) -> WatchAll<P> {
+        WatchAll::new(self.shared.clone(), jobs, policy)
     }
 }
 
@@ -156,8 +160,8 @@ impl<P: Provider> Shared<P> {
             let own = self.retry.pause(attempt, self.chance());
             let pause = match error.retry() {
                 // Never less than asked; chance only adds, so that not all come back at once.
-                Retry::After(asked) if asked <= self.retry.longest_pause => asked + own.mul_f64(0.1),
-                Retry::After(asked) => return Err(error.with_retry(Retry::NotBefore(self.clock.wall() + asked))),
+                Retry::After(asked) if asked <= self.retry.longest_pause => asked.saturating_add(scaled(own, 0.1)),
+                Retry::After(asked) => return Err(error.with_retry(not_before(self.clock.wall(), asked))),
                 _ => own,
             };
             if attempt >= self.retry.attempts || !self.budget.take() {

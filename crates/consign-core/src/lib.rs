@@ -22,6 +22,7 @@ mod jobs;
 mod policy;
 mod provider;
 mod query;
+mod sink;
 mod state;
 mod submit;
 mod ticket;

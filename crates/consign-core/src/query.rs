@@ -1,6 +1,7 @@
 //! Queries over all pages, as a stream that notices a server that goes in circles.
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
+use std::hash::{BuildHasher, Hash};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -20,16 +21,37 @@ pub struct Found<P: Provider> {
     pub snapshot: Snapshot<P>,
 }
 
+/// How many pages in a row may bring no job that was not there before.
+const BARREN_PAGES: u32 = 100;
+
 /// The jobs that match a query: a stream over all pages. A job that comes again on a later page is
-/// given once; a cursor that comes again ends the stream with an error.
+/// given once; a cursor that comes again, or 100 pages in a row without a new job, end the stream with
+/// an error. It remembers a few bytes for each job and page.
 pub struct Pages<P: Query> {
     jobs: Jobs<P>,
     query: P::Query,
     ready: VecDeque<(Ticket, Snapshot<P>)>,
     flight: Option<BoxFuture<'static, Result<Page<P>>>>,
     next: Option<Option<String>>,
-    cursors: HashSet<String>,
-    given: HashSet<Ticket>,
+    /// An error to be given after what is ready.
+    fault: Option<Error>,
+    cursors: Seen,
+    given: Seen,
+    barren: u32,
+}
+
+/// What was seen before, by hash: a listing may be long.
+#[derive(Default)]
+struct Seen {
+    hashes: HashSet<u64>,
+    hasher: std::hash::RandomState,
+}
+
+impl Seen {
+    /// Whether `value` is new.
+    fn add(&mut self, value: impl Hash) -> bool {
+        self.hashes.insert(self.hasher.hash_one(value))
+    }
 }
 
 impl<P: Query> Pages<P> {
@@ -40,15 +62,17 @@ impl<P: Query> Pages<P> {
             ready: VecDeque::new(),
             flight: None,
             next: Some(None),
-            cursors: HashSet::new(),
-            given: HashSet::new(),
+            fault: None,
+            cursors: Seen::default(),
+            given: Seen::default(),
+            barren: 0,
         }
     }
     /// The next job; `None` after the last.
     ///
     /// # Errors
-    /// As any read, after the repeats that the policy allows; [`ErrorKind::Decode`] if the server
-    /// gives a cursor twice. An error ends the stream.
+    /// As any read, after the repeats that the policy allows; [`ErrorKind::Decode`] if the pages go in
+    /// circles. An error comes after everything that was found before it, and ends the stream.
     pub async fn next(&mut self) -> Option<Result<Found<P>>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -70,16 +94,21 @@ impl<P: Query> Pages<P> {
             shared.call(Repeat::Always, || shared.provider.query(&query, cursor.as_deref(), &jobs.cx)).await
         }));
     }
-    fn land(&mut self, page: Page<P>) -> Result<()> {
-        self.ready.extend(page.jobs);
-        if let Some(cursor) = page.next.filter(|c| !c.is_empty()) {
-            if !self.cursors.insert(cursor.clone()) {
-                let what = format!("the server gave the cursor {cursor:?} again; the pages go in circles");
-                return Err(Error::new(ErrorKind::Decode, Delivery::Unknown, what));
-            }
+    fn land(&mut self, page: Page<P>) {
+        let new = page.jobs.into_iter().filter(|(ticket, _)| self.given.add(ticket));
+        let before = self.ready.len();
+        self.ready.extend(new);
+        self.barren = if self.ready.len() > before { 0 } else { self.barren + 1 };
+        let Some(cursor) = page.next.filter(|c| !c.is_empty()) else { return };
+        let fault = if !self.cursors.add(&cursor) {
+            format!("the server gave the cursor {cursor:.60} again; the pages go in circles")
+        } else if self.barren >= BARREN_PAGES {
+            format!("{BARREN_PAGES} pages in a row brought no new job; the pages go in circles")
+        } else {
             self.next = Some(Some(cursor));
-        }
-        Ok(())
+            return;
+        };
+        self.fault = Some(Error::new(ErrorKind::Decode, Delivery::Unknown, fault));
     }
 }
 
@@ -88,18 +117,19 @@ impl<P: Query> Stream for Pages<P> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            while let Some((ticket, snapshot)) = this.ready.pop_front() {
-                if this.given.insert(ticket.clone()) {
-                    let job = Job::new(this.jobs.clone(), ticket, None);
-                    return Poll::Ready(Some(Ok(Found { job, snapshot })));
-                }
+            if let Some((ticket, snapshot)) = this.ready.pop_front() {
+                let job = Job::new(this.jobs.clone(), ticket, None);
+                return Poll::Ready(Some(Ok(Found { job, snapshot })));
+            }
+            if let Some(fault) = this.fault.take() {
+                return Poll::Ready(Some(Err(fault)));
             }
             if let Some(flight) = &mut this.flight {
                 let Poll::Ready(page) = flight.as_mut().poll(cx) else { return Poll::Pending };
                 this.flight = None;
-                if let Err(error) = page.and_then(|page| this.land(page)) {
-                    (this.next, this.ready) = (None, VecDeque::new());
-                    return Poll::Ready(Some(Err(error)));
+                match page {
+                    Ok(page) => this.land(page),
+                    Err(error) => this.fault = Some(error),
                 }
                 continue;
             }

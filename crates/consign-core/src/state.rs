@@ -301,8 +301,10 @@ impl<P: Outputs> Finished<P> {
             Outcome::Unknown(word) => format!("it ended with the unknown word {word:?}"),
             Outcome::Partial => {
                 let good = self.items().iter().filter(|i| i.state == State::Succeeded).count();
-                let reasons = self.items().iter().filter_map(|i| i.message.as_deref()).collect::<Vec<_>>().join("; ");
-                format!("{good} of {} items succeeded {reasons}", self.items().len())
+                let bad = self.items().iter().filter(|i| i.state != State::Succeeded);
+                let reasons: Vec<&str> = bad.filter_map(|i| i.message.as_deref()).take(3).collect();
+                let colon = if reasons.is_empty() { "" } else { ": " };
+                format!("{good} of {} items succeeded{colon}{}", self.items().len(), reasons.join("; "))
             }
             Outcome::Failed(f) => {
                 let word = f.word.as_deref().unwrap_or("failed");
@@ -310,7 +312,7 @@ impl<P: Outputs> Finished<P> {
                 format!("{item}{word}: {}", f.message.as_deref().unwrap_or("the provider gave no reason"))
             }
         };
-        let error = Error::new(ErrorKind::JobFailed, Delivery::Rejected, what.trim_end());
+        let error = Error::new(ErrorKind::JobFailed, Delivery::Rejected, what);
         Err(error.with_ticket(self.job.ticket()).with_state(self.snapshot.state()))
     }
 }

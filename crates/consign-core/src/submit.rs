@@ -13,13 +13,18 @@ use futures_util::stream::FuturesUnordered;
 use crate::policy::Repeat;
 use crate::{Error, Job, Jobs, Priced, Provider, Result};
 
-/// Every violation of every spec; with several specs each member is named `jobs[N].…`.
+/// Every violation of every spec; with several specs each member is named `jobs[N].…`. More items than
+/// one ticket holds are one too.
 pub(crate) fn validate<P: Provider>(specs: &[P::Spec]) -> Result<()> {
     let mut all = Violations::new();
     match specs {
         [] => all.add("jobs", "", "at least one"),
         [one] => all = P::validate(one),
         many => many.iter().enumerate().for_each(|(n, spec)| all.nest(&format!("jobs[{n}]."), P::validate(spec))),
+    }
+    let items = specs.iter().map(P::weight).fold(0, usize::saturating_add);
+    if let Some(most) = P::CAPS.batch.filter(|most| items > *most) {
+        all.add("jobs", format_args!("{items} items"), format!("at most {most} under one ticket"));
     }
     all.into_result().map_err(Error::from)
 }
@@ -93,7 +98,8 @@ impl<P: Provider> IntoFuture for SubmitCall<P> {
 
 async fn send<P: Provider>(jobs: &Jobs<P>, specs: &[P::Spec]) -> Result<Job<P>> {
     let shared = &jobs.shared;
-    let made = shared.call(Repeat::IfNotAccepted, || shared.provider.submit(specs, &jobs.cx)).await?;
+    let made = shared.call(Repeat::IfNotAccepted, || shared.provider.submit(specs, &jobs.cx)).await;
+    let made = made.inspect_err(|error| tracing::warn!(%error, specs = specs.len(), "submission failed"))?;
     let job = Job::new(jobs.clone(), made.ticket, made.snapshot);
     job.span().in_scope(|| tracing::info!(items = job.first().map_or(0, |s| s.items().len()), "submitted"));
     Ok(job)

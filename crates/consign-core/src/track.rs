@@ -3,11 +3,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use consign_http::{Delivery, ErrorKind, Retry};
 
-use crate::policy::{RetryPolicy, WaitPolicy};
+use crate::policy::{RetryPolicy, WaitPolicy, later, not_before, spread};
 use crate::watch::Mode;
 use crate::{Error, Item, Look, State, Ticket, state};
 
-/// A hold that ended before this did not really hold.
+/// A hold that ended before this (or half of what was asked for) did not really hold.
 const REALLY_HELD: Duration = Duration::from_secs(5);
 /// After this many holds that did not hold, a watch only polls.
 const CUTS_BORNE: u8 = 3;
@@ -55,6 +55,8 @@ pub(crate) struct Track {
     mode: Mode,
     hold: Option<Duration>,
     cuts: u8,
+    /// The last look was a hold that failed early: a cut, if a plain look now works.
+    suspect: bool,
     failures: u32,
     trouble_since: Option<Instant>,
     unclear: u32,
@@ -76,21 +78,29 @@ pub(crate) struct Observed<'a> {
 }
 
 impl Track {
-    /// A track that begins `now`. `fresh`: the job was just submitted, with these items.
-    pub(crate) fn new(now: Instant, policy: &WaitPolicy, hold: Option<Duration>, fresh: Option<Vec<Item>>) -> Self {
-        let hold = hold.filter(|_| policy.hold);
+    /// A track that begins `now`. `fresh`: the job was just submitted, with these items. `chance`, in
+    /// 0..1, spreads the first looks of many.
+    pub(crate) fn new(
+        now: Instant,
+        policy: &WaitPolicy,
+        hold: Option<Duration>,
+        fresh: Option<Vec<Item>>,
+        chance: f64,
+    ) -> Self {
+        let hold = hold.filter(|hold| policy.hold && !hold.is_zero());
         let mode = if hold.is_some() { Mode::LongPoll } else { Mode::Poll };
         let first_pause = match (mode, &fresh) {
-            (Mode::Poll, Some(_)) => policy.pace.pause(Duration::ZERO),
+            (Mode::Poll, Some(_)) => spread(policy.pace.pause(Duration::ZERO), chance),
             _ => Duration::ZERO,
         };
         Self {
             started: now,
             deadline: None,
-            next_at: now + first_pause,
+            next_at: later(now, first_pause),
             mode,
             hold,
             cuts: 0,
+            suspect: false,
             failures: 0,
             trouble_since: None,
             unclear: 0,
@@ -102,7 +112,7 @@ impl Track {
     pub(crate) fn set_deadline(&mut self, at: Instant) {
         let whole = at.saturating_duration_since(self.started);
         let margin = (whole / 10).min(Duration::from_secs(5));
-        self.deadline = Some(Deadline { at, last_look: at - margin });
+        self.deadline = Some(Deadline { at, last_look: at.checked_sub(margin).unwrap_or(at) });
     }
     pub(crate) fn mode(&self) -> Mode {
         self.mode
@@ -122,11 +132,15 @@ impl Track {
 
     /// The next look. `may_hold`: a place among the held connections is free.
     pub(crate) fn plan(&self, now: Instant, may_hold: bool) -> Plan {
-        let at = self.next_at().max(now);
-        if let Some(d) = self.deadline
-            && at >= d.last_look
-        {
-            return Plan { at, look: Look::Now, cut: Some(d.at.saturating_duration_since(at)), last: true };
+        let mut at = self.next_at().max(now);
+        if let Some(d) = self.deadline {
+            // A look that would end the moment it began is left out.
+            if d.last_look.saturating_duration_since(at) < (d.at - d.last_look) / 5 {
+                at = d.last_look.max(now);
+            }
+            if at >= d.last_look {
+                return Plan { at, look: Look::Now, cut: Some(d.at.saturating_duration_since(at)), last: true };
+            }
         }
         let left = self.deadline.map(|d| d.last_look - at);
         match (self.mode, self.hold) {
@@ -134,7 +148,7 @@ impl Track {
                 let hold = left.map_or(hold, |left| left.min(hold));
                 Plan { at, look: Look::Hold(hold), cut: Some(hold), last: false }
             }
-            _ => Plan { at, look: Look::Now, cut: left.map(|left| left.max(Duration::from_millis(1))), last: false },
+            _ => Plan { at, look: Look::Now, cut: left, last: false },
         }
     }
 
@@ -142,7 +156,8 @@ impl Track {
     pub(crate) fn saw(&mut self, items: Vec<Item>, policy: &WaitPolicy, seen: &Observed<'_>) -> Vec<Step> {
         let mut steps: Vec<Step> =
             (0..items.len()).filter(|n| self.items.get(*n) != items.get(*n)).map(Step::Item).collect();
-        let same = self.seen && steps.is_empty() && self.items.len() == items.len();
+        let news = !steps.is_empty();
+        let same = self.seen && !news && self.items.len() == items.len();
         self.items = items;
         (self.failures, self.trouble_since, self.seen) = (0, None, true);
         if state::finished(&self.items) {
@@ -152,35 +167,39 @@ impl Track {
         // No item waits or runs, and nothing moved: no sign of life.
         let lifeless = !self.items.iter().any(|i| !i.finished && matches!(i.state, State::Queued | State::Running));
         self.unclear = match (lifeless, same) {
-            (true, true) => self.unclear + 1,
+            (true, true) => self.unclear.saturating_add(1),
             (true, false) => 1,
             (false, _) => 0,
         };
-        if self.unclear >= policy.patience {
+        if lifeless && self.unclear >= policy.patience {
             let what = format!("{} looks showed no state and no sign of life; the job may go on", self.unclear);
             let error = Error::new(ErrorKind::Unreadable, Delivery::Unknown, what);
             steps.push(Step::Broken(self.about(error, seen.ticket)));
             return steps;
         }
         if seen.plan.last {
-            steps.push(self.too_late(seen));
+            steps.push(self.too_late(seen, None));
             return steps;
         }
         let pause = self.pause(policy, seen);
+        self.next_at = later(seen.now, pause);
         match seen.plan.look {
-            Look::Hold(_) if seen.now - seen.began >= REALLY_HELD => {
+            Look::Hold(_) if seen.really_held() => {
                 self.cuts = 0;
-                self.next_at = seen.now;
+                self.next_at = self.soonest(policy, seen);
             }
+            // A server may answer early to tell news; that is no cut.
+            Look::Hold(_) if news => {}
             Look::Hold(_) => {
                 self.cuts += 1;
-                steps.extend(self.step_down(seen.now + pause));
+                steps.push(self.step_down());
             }
             Look::Now => {
-                self.next_at = seen.now + pause;
+                self.cuts += u8::from(self.suspect);
+                self.suspect = false;
                 if self.mode == Mode::Poll && self.hold.is_some() && self.cuts < CUTS_BORNE {
                     self.mode = Mode::LongPoll;
-                    self.next_at = seen.now + policy.pace.min;
+                    self.next_at = self.soonest(policy, seen);
                     steps.push(Step::Mode(self.mode));
                 }
             }
@@ -197,45 +216,58 @@ impl Track {
         seen: &Observed<'_>,
     ) -> Vec<Step> {
         let error = self.about(error, seen.ticket);
-        if error.kind() == ErrorKind::NotFound {
-            if seen.cancelled || self.seen {
-                return vec![Step::Vanished(if seen.cancelled { State::Cancelled } else { State::Gone })];
-            }
-        } else if seen.plan.last {
-            return vec![self.too_late(seen)];
+        let suspect = std::mem::take(&mut self.suspect);
+        match error.kind() {
+            ErrorKind::NotFound if seen.cancelled => return vec![Step::Vanished(State::Cancelled)],
+            ErrorKind::NotFound if self.seen => return vec![Step::Vanished(State::Gone)],
+            ErrorKind::NotFound
+            | ErrorKind::Decode
+            | ErrorKind::TooLarge
+            | ErrorKind::Timeout
+            | ErrorKind::Transport
+            | ErrorKind::Gateway
+            | ErrorKind::Server
+            | ErrorKind::RateLimited => {}
+            _ => return vec![Step::Broken(error)],
+        }
+        if seen.plan.last {
+            // With no time left nothing was asked, so nothing failed.
+            let asked = seen.plan.cut != Some(Duration::ZERO);
+            return vec![self.too_late(seen, asked.then_some(error))];
         }
         let pause = self.pause(policy, seen);
-        match error.kind() {
+        match (error.kind(), error.retry(), seen.plan.look) {
+            (_, Retry::NotBefore(_), _) => vec![Step::Broken(error)],
+            (_, Retry::After(asked), _) => self.asked_to_pause(error, asked, pause, policy, seen),
             // Not there yet, or not readable: borne a few times.
-            ErrorKind::NotFound | ErrorKind::Decode | ErrorKind::TooLarge => {
-                self.unclear += 1;
+            (ErrorKind::NotFound | ErrorKind::Decode | ErrorKind::TooLarge, ..) => {
+                self.unclear = self.unclear.saturating_add(1);
                 if self.unclear >= policy.patience {
                     return vec![Step::Broken(unreadable(error, self.unclear))];
                 }
                 self.trouble(error, seen.now, pause)
             }
-            ErrorKind::Timeout
-            | ErrorKind::Transport
-            | ErrorKind::Gateway
-            | ErrorKind::Server
-            | ErrorKind::RateLimited => {
-                if let Retry::After(asked) = error.retry() {
-                    return self.asked_to_pause(error, asked, pause, policy, seen);
-                }
-                if matches!(seen.plan.look, Look::Hold(_)) && error.kind() != ErrorKind::RateLimited {
-                    if seen.now - seen.began >= REALLY_HELD {
-                        // Cut after it had held: look at once, then hold again.
-                        return self.step_down(seen.now);
-                    }
-                    self.cuts += 1;
-                    let mut steps = self.step_down(seen.now + pause);
-                    steps.extend(self.outage(error, pause, policy, seen));
-                    return steps;
-                }
-                let backoff = retry.pause(self.failures + 1, seen.chance).max(pause);
+            // Our own cut, because the last look is due.
+            (ErrorKind::Timeout, _, Look::Hold(_)) if self.deadline.is_some_and(|d| seen.now >= d.last_look) => {
+                self.next_at = seen.now;
+                Vec::new()
+            }
+            (ErrorKind::RateLimited, ..) | (_, _, Look::Now) => {
+                self.suspect = suspect && error.kind() == ErrorKind::RateLimited;
+                let backoff = retry.pause(self.failures.saturating_add(1), seen.chance).max(pause);
                 self.outage(error, backoff, policy, seen)
             }
-            _ => vec![Step::Broken(error)],
+            // Cut after it had held: look at once, then hold again.
+            (_, _, Look::Hold(_)) if seen.really_held() => {
+                self.next_at = self.soonest(policy, seen);
+                vec![self.step_down()]
+            }
+            (_, _, Look::Hold(_)) => {
+                self.suspect = error.delivery() != Delivery::NotSent;
+                let mut steps = vec![self.step_down()];
+                steps.extend(self.outage(error, pause, policy, seen));
+                steps
+            }
         }
     }
 
@@ -247,42 +279,66 @@ impl Track {
         policy: &WaitPolicy,
         seen: &Observed<'_>,
     ) -> Vec<Step> {
-        let too_long = asked > policy.longest_pause || self.deadline.is_some_and(|d| seen.now + asked > d.last_look);
-        if too_long {
-            return vec![Step::Broken(error.with_retry(Retry::NotBefore(seen.wall + asked)))];
+        let beyond = self.deadline.is_some_and(|d| later(seen.now, asked) > d.last_look);
+        if beyond || asked > policy.longest_pause {
+            return vec![Step::Broken(error.with_retry(not_before(seen.wall, asked)))];
         }
-        self.failures += 1;
-        self.trouble(error, seen.now, asked.max(pause))
+        self.outage(error, asked.max(pause), policy, seen)
     }
     /// A failure that says nothing about the job: borne for as long as the policy says.
     fn outage(&mut self, error: Error, pause: Duration, policy: &WaitPolicy, seen: &Observed<'_>) -> Vec<Step> {
-        self.failures += 1;
+        self.failures = self.failures.saturating_add(1);
         let since = *self.trouble_since.get_or_insert(seen.began);
         if seen.now - since >= policy.outage {
-            return vec![Step::Broken(error)];
+            return vec![Step::Broken(error.with_attempts(self.failures))];
         }
         self.trouble(error, seen.now, pause)
     }
     fn trouble(&mut self, error: Error, now: Instant, pause: Duration) -> Vec<Step> {
-        self.next_at = now + pause;
-        vec![Step::Trouble(error, pause)]
+        self.next_at = later(now, pause);
+        vec![Step::Trouble(error, self.next_at() - now)]
     }
     /// From holding to polling, for one look or (after too many short holds) for good.
-    fn step_down(&mut self, next_at: Instant) -> Vec<Step> {
-        self.next_at = next_at;
+    fn step_down(&mut self) -> Step {
         self.mode = Mode::Poll;
-        vec![Step::Mode(Mode::Poll)]
+        Step::Mode(Mode::Poll)
+    }
+    /// The soonest moment after this look that the pace allows.
+    fn soonest(&self, policy: &WaitPolicy, seen: &Observed<'_>) -> Instant {
+        later(seen.began, policy.pace.shortest()).max(seen.now)
     }
     fn pause(&self, policy: &WaitPolicy, seen: &Observed<'_>) -> Duration {
-        policy.pace.pause(seen.now - self.started).mul_f64(0.9 + 0.2 * seen.chance)
+        spread(policy.pace.pause(seen.now - self.started), seen.chance)
     }
-    fn too_late(&self, seen: &Observed<'_>) -> Step {
+    fn too_late(&self, seen: &Observed<'_>, failure: Option<Error>) -> Step {
         let waited = seen.now - self.started;
         let what = format!("the job had not ended after {waited:.1?}; it goes on and can be waited for again");
-        Step::Broken(self.about(Error::new(ErrorKind::Deadline, Delivery::Unknown, what), seen.ticket))
+        let late = |what: String| consign_http::Error::new(ErrorKind::Deadline, Delivery::Unknown, what);
+        let error = match failure {
+            None => late(what).into(),
+            Some(failure) => {
+                let asked = failure.retry();
+                let what = format!("{what}; the last look failed: {}", failure.message());
+                let error = Error::from(late(what).with_source(failure));
+                match asked {
+                    Retry::After(pause) => error.with_retry(not_before(seen.wall, pause)),
+                    Retry::NotBefore(_) => error.with_retry(asked),
+                    _ => error,
+                }
+            }
+        };
+        Step::Broken(self.about(error, seen.ticket))
     }
     fn about(&self, error: Error, ticket: &Ticket) -> Error {
         error.with_ticket(ticket).with_state(self.state())
+    }
+}
+
+impl Observed<'_> {
+    /// Whether the server really held this look.
+    fn really_held(&self) -> bool {
+        let Look::Hold(asked) = self.plan.look else { return false };
+        self.now - self.began >= REALLY_HELD.min(asked / 2)
     }
 }
 
@@ -291,6 +347,7 @@ fn unreadable(error: Error, looks: u32) -> Error {
     if error.kind() == ErrorKind::NotFound {
         return error.with_attempts(looks);
     }
+    // What is not readable keeps the status and body of the last answer, in its source.
     let what = format!("{looks} looks gave no readable record, at last: {}", error.message());
     let below = consign_http::Error::new(ErrorKind::Unreadable, Delivery::Unknown, what).with_source(error.clone());
     let ours = Error::from(below).with_attempts(looks);

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use consign_http::{BoxFuture, Delivery, ErrorKind, timeout};
+use consign_http::{BoxFuture, Delivery, ErrorKind, Retry, timeout};
 use futures_core::Stream;
 use futures_util::stream::FuturesUnordered;
+use tracing::Instrument;
 
 use crate::jobs::Shared;
-use crate::policy::WaitPolicy;
+use crate::policy::{WaitPolicy, later};
 use crate::track::{Observed, Plan, Step, Track};
 use crate::{Error, Finished, Item, Job, Look, Provider, Result, Snapshot, State};
 
@@ -77,13 +78,27 @@ struct Flight<P: Provider> {
 impl<P: Provider> Watched<P> {
     fn new(job: Job<P>, policy: &WaitPolicy) -> Self {
         let fresh = job.first().map(|s| s.items().to_vec());
-        let track = Track::new(job.shared().clock.now(), policy, P::CAPS.long_poll, fresh);
+        let shared = job.shared();
+        let track = Track::new(shared.clock.now(), policy, P::CAPS.long_poll, fresh, shared.chance());
         Self { job, track }
+    }
+    /// The events that come before any look; whether the last of them is the end.
+    fn begin(&self, report: &mut dyn FnMut(Result<Event<P>>)) -> bool {
+        report(Ok(Event::Mode(self.track.mode())));
+        let Some(first) = self.job.first() else { return false };
+        for (index, item) in first.items().iter().enumerate() {
+            report(Ok(Event::Item { index, item: item.clone() }));
+        }
+        if first.finished() {
+            report(Ok(Event::Ended(Finished::new(self.job.clone(), first.clone()))));
+        }
+        first.finished()
     }
     /// The future of one look.
     fn look(&self, plan: Plan) -> BoxFuture<'static, Flight<P>> {
         let job = self.job.clone();
-        Box::pin(async move {
+        let span = job.span().clone();
+        let look = async move {
             let shared = job.shared();
             let began = shared.clock.now();
             let result = match plan.cut {
@@ -91,7 +106,7 @@ impl<P: Provider> Watched<P> {
                 Some(limit) => {
                     // The call's own limit must not cut a hold before ours does.
                     let cx = match plan.look {
-                        Look::Hold(_) => job.cx().with_timeout(limit + Duration::from_secs(5)),
+                        Look::Hold(_) => job.cx().with_timeout(limit.saturating_add(Duration::from_secs(5))),
                         Look::Now => job.cx().clone(),
                     };
                     let look = shared.provider.look(job.ticket(), plan.look, &cx);
@@ -100,10 +115,12 @@ impl<P: Provider> Watched<P> {
                 None => shared.provider.look(job.ticket(), plan.look, job.cx()).await,
             };
             Flight { began, plan, result }
-        })
+        };
+        Box::pin(look.instrument(span))
     }
-    /// Takes in a look: the events it makes; the last may be the end, and an error ends the watch.
-    fn land(&mut self, flight: Flight<P>, policy: &WaitPolicy, events: &mut VecDeque<Result<Event<P>>>) -> bool {
+    /// Takes in a look and reports what follows from it; whether the last of that is the end, or an
+    /// error, which ends the watch too.
+    fn land(&mut self, flight: Flight<P>, policy: &WaitPolicy, report: &mut dyn FnMut(Result<Event<P>>)) -> bool {
         let shared = Arc::clone(self.job.shared());
         let seen = Observed {
             began: flight.began,
@@ -150,7 +167,7 @@ impl<P: Provider> Watched<P> {
                     Err(error) => tracing::warn!(%error, "wait broke"),
                 }
             }
-            events.push_back(event);
+            report(event);
             if over {
                 return true;
             }
@@ -191,15 +208,8 @@ impl<P: Provider> Watch<P> {
         if let Some(at) = deadline {
             watched.track.set_deadline(at);
         }
-        let mut events = VecDeque::from([Ok(Event::Mode(watched.track.mode()))]);
-        let over = watched.job.first().is_some_and(Snapshot::finished);
-        if let Some(snapshot) = watched.job.first() {
-            let items = snapshot.items().iter().cloned().enumerate();
-            events.extend(items.map(|(index, item)| Ok(Event::Item { index, item })));
-            if over {
-                events.push_back(Ok(Event::Ended(Finished::new(watched.job.clone(), snapshot.clone()))));
-            }
-        }
+        let mut events = VecDeque::new();
+        let over = watched.begin(&mut |event| events.push_back(event));
         Self { watched, policy, events, flight: None, sleep: None, over }
     }
     /// The next event; `None` after the end.
@@ -230,7 +240,8 @@ impl<P: Provider> Stream for Watch<P> {
             if let Some(flight) = &mut this.flight {
                 let Poll::Ready(landed) = flight.as_mut().poll(cx) else { return Poll::Pending };
                 this.flight = None;
-                this.over = this.watched.land(landed, &this.policy, &mut this.events);
+                let events = &mut this.events;
+                this.over = this.watched.land(landed, &this.policy, &mut |event| events.push_back(event));
                 continue;
             }
             let now = this.watched.job.shared().clock.now();
@@ -260,34 +271,38 @@ impl<P: Provider> fmt::Debug for Watch<P> {
 /// takes part until its [`Event::Ended`] or its error; the stream ends after the last.
 ///
 /// At most [`WaitPolicy`]'s number of looks are held by the server; the others poll. A server that
-/// asks for a pause gets it from all of them.
+/// asks for a pause gets it from all of them; if the pause is longer than the policy allows, the
+/// waits of all of them end with [`Retry::NotBefore`] and nothing more is sent.
 pub struct WatchAll<P: Provider> {
     shared: Arc<Shared<P>>,
     policy: WaitPolicy,
+    /// `None`: its watch is over.
     watched: Vec<Option<Watched<P>>>,
+    /// How many of them have begun.
+    begun: usize,
     due: BinaryHeap<Reverse<(Instant, usize)>>,
     flights: FuturesUnordered<BoxFuture<'static, (usize, Flight<P>)>>,
     held: usize,
     quiet_until: Option<Instant>,
-    events: VecDeque<Result<Event<P>>>,
-    current: usize,
+    /// The server asked for too long a pause: the error that every open job ends with.
+    refused: Option<Error>,
+    events: VecDeque<(usize, Result<Event<P>>)>,
     sleep: Option<(Instant, BoxFuture<'static, ()>)>,
 }
 
 impl<P: Provider> WatchAll<P> {
     pub(crate) fn new(shared: Arc<Shared<P>>, jobs: impl IntoIterator<Item = Job<P>>, policy: WaitPolicy) -> Self {
-        let watched: Vec<_> = jobs.into_iter().map(|job| Some(Watched::new(job, &policy))).collect();
-        let due = watched.iter().flatten().enumerate().map(|(n, w)| Reverse((w.track.next_at(), n))).collect();
         Self {
             shared,
             policy,
-            watched,
-            due,
+            watched: jobs.into_iter().map(|job| Some(Watched::new(job, &policy))).collect(),
+            begun: 0,
+            due: BinaryHeap::new(),
             flights: FuturesUnordered::new(),
             held: 0,
             quiet_until: None,
+            refused: None,
             events: VecDeque::new(),
-            current: 0,
             sleep: None,
         }
     }
@@ -297,37 +312,71 @@ impl<P: Provider> WatchAll<P> {
     }
     /// How many jobs have not ended yet.
     pub fn open(&self) -> usize {
-        self.due.len() + self.flights.len()
+        self.watched.len() - self.begun + self.due.len() + self.flights.len()
     }
 
+    /// Begins the next job that has not; `false` if there is none.
+    fn begin(&mut self) -> bool {
+        let index = self.begun;
+        let Some(watched) = self.watched.get(index) else { return false };
+        self.begun += 1;
+        let Some(watched) = watched else { return true };
+        let events = &mut self.events;
+        if watched.begin(&mut |event| events.push_back((index, event))) {
+            self.watched[index] = None;
+        } else {
+            self.due.push(Reverse((watched.track.next_at(), index)));
+        }
+        true
+    }
     fn land(&mut self, index: usize, flight: Flight<P>) {
         if matches!(flight.plan.look, Look::Hold(_)) {
             self.held -= 1;
         }
-        self.current = index;
-        let Some(mut watched) = self.watched[index].take() else { return };
+        let Some(watched) = &mut self.watched[index] else { return };
         if let Err(error) = &flight.result
-            && let consign_http::Retry::After(pause) = error.retry()
-            && pause <= self.policy.longest_pause
+            && let Retry::After(pause) = error.retry()
         {
-            let until = self.shared.clock.now() + pause;
-            self.quiet_until = Some(self.quiet_until.map_or(until, |old| old.max(until)));
+            let until = later(self.shared.clock.now(), pause);
+            self.quiet_until = self.quiet_until.max(Some(until));
         }
-        if !watched.land(flight, &self.policy, &mut self.events) {
+        let events = &mut self.events;
+        let over = watched.land(flight, &self.policy, &mut |event| events.push_back((index, event)));
+        if !over {
             self.due.push(Reverse((watched.track.next_at(), index)));
-            self.watched[index] = Some(watched);
+            return;
         }
+        self.watched[index] = None;
+        if let Some((_, Err(error))) = self.events.back()
+            && matches!(error.retry(), Retry::NotBefore(_))
+        {
+            self.refused = Some(error.clone());
+        }
+    }
+    /// Ends a job that waits for its next look, if the server refused to be asked; one a call, so that
+    /// they do not pile up.
+    fn refuse(&mut self) -> bool {
+        let Some(error) = &self.refused else { return false };
+        let Some(Reverse((_, index))) = self.due.pop() else { return false };
+        if let Some(watched) = self.watched[index].take() {
+            let error = error.for_job(watched.job.ticket(), watched.track.state());
+            self.events.push_back((index, Err(error)));
+        }
+        true
     }
     /// Starts every look that is due and has a place.
     fn launch(&mut self, now: Instant) {
-        while self.flights.len() < self.policy.concurrent.max(1) {
+        let places = self.places();
+        // Looks that are held take every place only if nobody else needs one.
+        let holds = self.policy.held.min(if self.open() > places { places - 1 } else { places });
+        while self.flights.len() < places {
             let Some(Reverse((at, index))) = self.due.peek().copied() else { return };
             if at > now || self.quiet_until.is_some_and(|until| until > now) {
                 return;
             }
             self.due.pop();
             let Some(watched) = &self.watched[index] else { continue };
-            let plan = watched.track.plan(now, self.held < self.policy.held.min(self.policy.concurrent));
+            let plan = watched.track.plan(now, self.held < holds);
             if matches!(plan.look, Look::Hold(_)) {
                 self.held += 1;
             }
@@ -335,13 +384,16 @@ impl<P: Provider> WatchAll<P> {
             self.flights.push(Box::pin(async move { (index, look.await) }));
         }
     }
+    fn places(&self) -> usize {
+        self.policy.concurrent.max(1)
+    }
     /// When something is due next, if there is a place for it.
     fn wake_at(&self) -> Option<Instant> {
-        if self.flights.len() >= self.policy.concurrent.max(1) {
+        if self.flights.len() >= self.places() {
             return None;
         }
-        let due = self.due.peek().map(|Reverse((at, _))| *at)?;
-        Some(self.quiet_until.map_or(due, |until| due.max(until)))
+        let Reverse((due, _)) = self.due.peek()?;
+        Some(self.quiet_until.map_or(*due, |until| until.max(*due)))
     }
 }
 
@@ -351,7 +403,10 @@ impl<P: Provider> Stream for WatchAll<P> {
         let this = &mut *self;
         loop {
             if let Some(event) = this.events.pop_front() {
-                return Poll::Ready(Some((this.current, event)));
+                return Poll::Ready(Some(event));
+            }
+            if this.begin() || this.refuse() {
+                continue;
             }
             let now = this.shared.clock.now();
             this.launch(now);

@@ -477,6 +477,9 @@ fn origin(base_url: &str) -> Result<String, Error> {
     if authority.as_str().contains('@') {
         return Err(bad("has a user name or password in it; credentials are set apart from it"));
     }
+    if authority.port_u16().is_none() && authority.as_str().len() > authority.host().len() {
+        return Err(bad("has a port that is none"));
+    }
     if uri.query().is_some() {
         return Err(bad("has a query; leave it out"));
     }

@@ -39,7 +39,7 @@ impl NetworkSettings {
         self.proxy = Some(url.into());
         self
     }
-    /// One more certificate authority, in PEM, beside the system's.
+    /// More certificate authorities, in PEM (one or several in one text), beside the system's.
     #[must_use]
     pub fn add_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.certificates.push(pem.into());
@@ -92,8 +92,13 @@ impl Network {
             builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(bad)?);
         }
         for pem in &settings.certificates {
-            let bad = |e| Error::config("a certificate is not PEM").with_source(e);
-            builder = builder.add_root_certificate(reqwest::Certificate::from_pem(pem).map_err(bad)?);
+            let found = reqwest::Certificate::from_pem_bundle(pem);
+            let bad = || Error::config("an added certificate cannot be read; it must be PEM");
+            let found = found.map_err(|e| bad().with_source(e))?;
+            if found.is_empty() {
+                return Err(bad());
+            }
+            builder = found.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
         }
         Self::from_builder(builder)
     }

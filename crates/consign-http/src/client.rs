@@ -383,7 +383,7 @@ impl ClientBuilder {
 }
 
 /// A successful reply: the value, and what it came with. It derefs to the value.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reply<T> {
     /// The decoded value.
     pub value: T,
@@ -420,6 +420,13 @@ impl<T> Reply<T> {
     pub fn unusable(&self, why: impl Into<String>) -> Error {
         let error = Error::new(ErrorKind::Decode, Delivery::Unknown, why);
         self.secrets.hidden(error.with_answer(self.status, self.headers.clone(), &self.raw))
+    }
+}
+
+/// The raw bytes are left out: they may hold what the value's own `Debug` hides.
+impl<T: fmt::Debug> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("status", &self.status).field("value", &self.value).finish_non_exhaustive()
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::lower::Lower;
 use super::{answers, bodies, parameters};
-use crate::model::Operation;
+use crate::model::{Operation, Parameter};
 use crate::names::{self, Taken};
 use crate::problem::{Problem, Result};
 use crate::{docs, walk};
@@ -120,7 +120,8 @@ fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operati
     Ok(Operation {
         id: place.id.to_owned(),
         method: place.method.to_owned(),
-        path: place.path.to_owned(),
+        path: whole(place, &parameters),
+        client: walk::text(place.operation, "x-client").map_or_else(|| "Client".to_owned(), names::type_name),
         name: names.method,
         constant: names.constant,
         options: names.options,
@@ -131,6 +132,14 @@ fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operati
         accept: answer.accept,
         empty: answer.empty,
         failures: answer.failures,
+    })
+}
+
+/// The path template, with `{+name}` where a value may be several segments (`x-segments`).
+fn whole(place: &Place<'_>, parameters: &[Parameter]) -> String {
+    let several = parameters.iter().filter(|parameter| parameter.several);
+    several.fold(place.path.to_owned(), |path, one| {
+        path.replace(&format!("{{{}}}", one.wire), &format!("{{+{}}}", one.wire))
     })
 }
 

@@ -97,6 +97,8 @@ fn one(
             required,
             schema: json!({}),
             list: None,
+            several: false,
+            secret: false,
             docs,
         }]);
     }
@@ -123,7 +125,12 @@ fn one(
     };
     let docs = described(value, &simple, wire);
     let name = claim(lower, taken, wire, &at);
-    Ok(vec![Parameter { wire: wire.to_owned(), name, place: within, required, schema, list, docs }])
+    let several = within == In::Path && walk::is_true(value, "x-segments");
+    let secret = within == In::Query && walk::text(&simple, "format") == Some("password");
+    if secret && (!required || list.is_some()) {
+        lower.components.note(&at, "only a required single value is kept secret");
+    }
+    Ok(vec![Parameter { wire: wire.to_owned(), name, place: within, required, schema, list, several, secret, docs }])
 }
 
 fn claim(lower: &Lower<'_>, taken: &mut Taken, wire: &str, at: &str) -> String {

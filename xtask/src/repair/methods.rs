@@ -1,4 +1,4 @@
-//! The client: one method for each operation, and the static descriptions of the operations.
+//! The clients: one method for each operation, and the static descriptions of the operations.
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Type;
@@ -54,19 +54,31 @@ fn call(operation: &Operation) -> String {
 
 /// The client.
 pub(super) fn client(api: &Api, generated: &Generated, tidy: &Tidy) -> Result<Client> {
-    let mut methods = Vec::new();
+    let mut clients: Vec<(&str, Vec<TokenStream>)> = vec![("Client", Vec::new())];
     let mut names = Vec::new();
     for (index, operation) in api.operations.iter().enumerate() {
-        methods.push(method(generated, tidy, index, operation)?);
+        let method = method(generated, tidy, index, operation)?;
+        match clients.iter_mut().find(|(name, _)| *name == operation.client) {
+            Some((_, methods)) => methods.push(method),
+            None => clients.push((&operation.client, vec![method])),
+        }
         names.push(operation.name.clone());
     }
-    let tokens = quote! {
-        /// One method for each operation. Cheap to clone.
+    let several = clients.len() > 1;
+    let tokens = clients.into_iter().map(|(name, methods)| one_client(name, &methods, several)).collect();
+    Ok(Client { tokens, methods: names })
+}
+
+fn one_client(name: &str, methods: &[TokenStream], several: bool) -> TokenStream {
+    let of = if several { "each of its operations" } else { "each operation" };
+    let (name, text) = (ident(name), format!(" One method for {of}. Cheap to clone."));
+    quote! {
+        #[doc = #text]
         #[derive(Clone, Debug)]
-        pub struct Client {
+        pub struct #name {
             http: consign_http::Client,
         }
-        impl Client {
+        impl #name {
             /// A client over this transport, base address and credential.
             pub fn from_http(http: consign_http::Client) -> Self {
                 Self { http }
@@ -77,8 +89,7 @@ pub(super) fn client(api: &Api, generated: &Generated, tidy: &Tidy) -> Result<Cl
             }
             #(#methods)*
         }
-    };
-    Ok(Client { tokens, methods: names })
+    }
 }
 
 fn method(generated: &Generated, tidy: &Tidy, index: usize, operation: &Operation) -> Result<TokenStream> {
@@ -215,6 +226,7 @@ fn send_parameter(parameter: &Parameter) -> TokenStream {
         _ => (quote!(query), quote!(query_opt)),
     };
     match (parameter.list, parameter.required) {
+        (None, true) if parameter.secret => quote!(.query_secret(#wire, &#name)),
         (None, true) => quote!(.#one(#wire, &#name)),
         (None, false) => quote!(.#opt(#wire, options.#name.as_ref())),
         (Some(ListForm::Repeated), true) => quote!(.query_list(#wire, #name)),

@@ -40,7 +40,7 @@ pub(super) fn structs(api: &Api, generated: &Generated, tidy: &Tidy) -> Result<T
 
 fn one(api: &Api, generated: &Generated, tidy: &Tidy, index: usize, operation: &Operation) -> Result<TokenStream> {
     let name = ident(&operation.options);
-    let text = format!(" Optional parameters of [`Client::{}`].", operation.name);
+    let text = format!(" Optional parameters of [`{}::{}`].", operation.client, operation.name);
     let (mut fields, mut setters) = (Vec::new(), Vec::new());
     for (position, parameter) in operation.parameters.iter().enumerate().filter(|(_, parameter)| !parameter.required) {
         let ty = owned(generated, tidy, index, position, operation)?;

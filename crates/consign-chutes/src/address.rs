@@ -148,7 +148,10 @@ mod tests {
         assert_eq!(made.as_str().parse::<Address>().unwrap(), made);
         let polkadot: Address = "15QRzXoZJaUuqFd7ccds9Sv3QvZgkieW1fZwHrbK51tvhRUg".parse().unwrap();
         assert_eq!((polkadot.network(), polkadot.is_registrable()), (0, false));
-        assert_eq!(Address::of_key(*polkadot.public_key()).as_str(), "5GU8rCYVSoDSPicbeyas1J5tZJa34R6MwAqT8ZbxWvsQX1fM");
+        assert_eq!(
+            Address::of_key(*polkadot.public_key()).as_str(),
+            "5GU8rCYVSoDSPicbeyas1J5tZJa34R6MwAqT8ZbxWvsQX1fM"
+        );
         let slip = made.as_str().replacen('5', "4", 1);
         for bad in ["", "5", "0x12", slip.as_str(), &"5".repeat(4000)] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");

@@ -22,7 +22,8 @@ impl ApiKey {
     /// repeat the text.
     pub fn new(text: impl Into<String>) -> Result<Self, Error> {
         let text: String = text.into();
-        let hex = |part: &str| part.len() == 32 && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let hex =
+            |part: &str| part.len() == 32 && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         let parts: Vec<&str> = text.strip_prefix(PREFIX).map(|rest| rest.split('.').collect()).unwrap_or_default();
         match parts.as_slice() {
             [id, user, secret]
@@ -72,7 +73,8 @@ pub(crate) fn uuid(hex: &str) -> String {
 mod tests {
     use super::*;
 
-    const KEY: &str = "cpk_854d4189baa65d29aeb9fcda2eab890a.39e40833dec8509db8e0a0a531ea6390.UTJGQ2ABPQGM77RO7ZIJaZ09bY18cX27";
+    const KEY: &str =
+        "cpk_854d4189baa65d29aeb9fcda2eab890a.39e40833dec8509db8e0a0a531ea6390.UTJGQ2ABPQGM77RO7ZIJaZ09bY18cX27";
 
     #[test]
     fn a_key_tells_its_ids_and_not_itself() {
@@ -85,7 +87,16 @@ mod tests {
 
     #[test]
     fn another_shape_is_refused_without_being_repeated() {
-        let bad = ["", "cpk_", &KEY[..101], &format!("{KEY}a"), &KEY.replace('.', "-"), &KEY.to_uppercase(), &KEY.replace("27", "2_"), &KEY.replace("854d", "é54")];
+        let bad = [
+            "",
+            "cpk_",
+            &KEY[..101],
+            &format!("{KEY}a"),
+            &KEY.replace('.', "-"),
+            &KEY.to_uppercase(),
+            &KEY.replace("27", "2_"),
+            &KEY.replace("854d", "é54"),
+        ];
         for text in bad {
             let error = ApiKey::new(text).unwrap_err();
             assert!(text.len() < 5 || !format!("{error:?}").contains(text), "{error:?}");

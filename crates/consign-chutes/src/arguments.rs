@@ -102,7 +102,11 @@ fn reserved(name: &str, value: &Value, violations: &mut Violations) {
 fn inside(at: &str, value: &Value, violations: &mut Violations) {
     match value {
         Value::Number(number) if !in_range(number) => {
-            violations.add(at, number, "a number in -2^63 … 2^64 - 1: the service would store it and never read the job again");
+            violations.add(
+                at,
+                number,
+                "a number in -2^63 … 2^64 - 1: the service would store it and never read the job again",
+            );
         }
         Value::String(text) if text.contains('\0') => violations.add(at, text, "a text without the character U+0000"),
         Value::Array(items) => {
@@ -166,7 +170,10 @@ mod tests {
         for bad in ["10", "1000", "0", "-20", "\"50\"", "true", "[50]"] {
             assert_eq!(wrong(&format!("{{\"_disk_gb\":{bad}}}")), ["_disk_gb"], "{bad}");
         }
-        assert_eq!(wrong(r#"{"_ssh_public_key":5,"job_status_url":null,"output_dir":"x"}"#), ["_ssh_public_key", "job_status_url"]);
+        assert_eq!(
+            wrong(r#"{"_ssh_public_key":5,"job_status_url":null,"output_dir":"x"}"#),
+            ["_ssh_public_key", "job_status_url"]
+        );
         assert_eq!(wrong(r#"{"_ssh_public_key":"ssh-ed25519 AAAA"}"#), Vec::<String>::new());
     }
 

@@ -186,9 +186,12 @@ mod tests {
         assert_eq!(meaning("delete_job", 500, UNFORESEEN), Some(ServerFault::StopRequested));
         assert_eq!(meaning("download_output_file", 500, UNFORESEEN), Some(ServerFault::FileMissing));
         assert_eq!(meaning("finish_job", 500, UNFORESEEN), Some(ServerFault::StoredUnanswered));
-        for (operation, status, body) in
-            [("get_job", 500, "<html>500</html>"), ("get_job", 502, UNFORESEEN), ("get_job", 500, ""), ("get_me", 500, UNFORESEEN)]
-        {
+        for (operation, status, body) in [
+            ("get_job", 500, "<html>500</html>"),
+            ("get_job", 502, UNFORESEEN),
+            ("get_job", 500, ""),
+            ("get_me", 500, UNFORESEEN),
+        ] {
             assert_eq!(meaning(operation, status, body), None, "{operation} {status} {body}");
         }
     }

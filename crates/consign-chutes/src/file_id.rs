@@ -34,7 +34,9 @@ mod tests {
 
     #[test]
     fn only_a_uuid_is_a_namespace() {
-        for bad in ["", "j", "0b8e6c0e-7a53-4c64-9d57-5a1f6f1f0a0", "0b8e6c0e-7a53-4c64-9d57-5a1f6f1f0a0g", "éééééééééééééééé"] {
+        for bad in
+            ["", "j", "0b8e6c0e-7a53-4c64-9d57-5a1f6f1f0a0", "0b8e6c0e-7a53-4c64-9d57-5a1f6f1f0a0g", "éééééééééééééééé"]
+        {
             assert_eq!(file_id(bad, "x"), None, "{bad}");
         }
     }

@@ -257,13 +257,13 @@ mod tests {
 
     use super::*;
 
-    #[derive(Serialize)]
+    #[derive(serde::Serialize)]
     enum Choice {
         One(f32),
         Two(f64, f64),
         Three { x: Option<f64> },
     }
-    #[derive(Serialize)]
+    #[derive(serde::Serialize)]
     struct Deep {
         list: Vec<f64>,
         pair: (u8, f64),

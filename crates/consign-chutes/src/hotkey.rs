@@ -164,7 +164,9 @@ impl Signer for Hotkey {
             off if off + Duration::from_secs(60) < WINDOW => "Invalid nonce!".to_owned(),
             off => format!("Invalid nonce!: the clock here is {} s {way} the service's", off.as_secs()),
         };
-        error.with_message(what).with_advice("set the clock: signatures are good for 10 minutes around the service's time")
+        error
+            .with_message(what)
+            .with_advice("set the clock: signatures are good for 10 minutes around the service's time")
     }
 }
 

@@ -181,7 +181,14 @@ mod tests {
         assert_eq!((url.base_url.as_str(), url.job_id.as_str()), ("https://api.chutes.ai", "0b8e-1"));
         assert_eq!(url.token.expose(), "a.b-c_d.e=");
         assert!(!format!("{url:?}").contains("a.b-c"));
-        for bad in ["", "/jobs/a?token=secret", "https://h/jobs/?token=secret", "https://h/jobs/a/upload?token=secret", "https://h/jobs/a?secret", "https://h/jobs/a?token="] {
+        for bad in [
+            "",
+            "/jobs/a?token=secret",
+            "https://h/jobs/?token=secret",
+            "https://h/jobs/a/upload?token=secret",
+            "https://h/jobs/a?secret",
+            "https://h/jobs/a?token=",
+        ] {
             let error = StatusUrl::parse(bad).unwrap_err();
             assert!(error.kind() == ErrorKind::Config && !format!("{error:?}").contains("secret"), "{bad}");
         }
@@ -191,7 +198,10 @@ mod tests {
     fn a_token_says_what_it_is_for() {
         let payload = BASE64_URL_SAFE_NO_PAD.encode(r#"{"sub":"j","iat":1752998400,"iss":"chutes","filename":"é"}"#);
         let claims = JobToken::new(format!("h.{payload}.s")).claims().unwrap();
-        assert_eq!((claims.job_id.as_str(), claims.filename.as_deref(), claims.issuer.as_str()), ("j", Some("é"), "chutes"));
+        assert_eq!(
+            (claims.job_id.as_str(), claims.filename.as_deref(), claims.issuer.as_str()),
+            ("j", Some("é"), "chutes")
+        );
         assert_eq!(claims.issued(), UNIX_EPOCH + Duration::from_secs(1_752_998_400));
         for bad in ["", "a", "a.b", "a.b.c.d", "a.!.c", "a.e30.c"] {
             assert_eq!(JobToken::new(bad).claims(), None, "{bad}");

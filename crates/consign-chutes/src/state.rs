@@ -85,7 +85,10 @@ mod tests {
             (json!({"instance": verified}), Progress::Running),
             (json!({"output_files": {}}), Progress::Running),
             (json!({"result": {}}), Progress::Running),
-            (json!({"finished_at": end, "result": {"a": 1}, "output_files": {"x": {"uploaded": false}}}), Progress::Failed),
+            (
+                json!({"finished_at": end, "result": {"a": 1}, "output_files": {"x": {"uploaded": false}}}),
+                Progress::Failed,
+            ),
             (json!({"finished_at": end, "result": {}, "output_files": {"x": {"uploaded": true}}}), Progress::Succeeded),
             (json!({"finished_at": end, "result": {}}), Progress::Succeeded),
             (json!({"finished_at": end, "output_files": {}}), Progress::Unknown(None)),

@@ -286,7 +286,8 @@ mod tests {
             assert_eq!(serde_json::to_string(&report).unwrap(), text);
         }
         let failed = FinishJob::failed("out of memory").output_filenames(["_chute.log"]);
-        let expected = json!({"status": "error", "result": null, "detail": "out of memory", "output_filenames": ["_chute.log"]});
+        let expected =
+            json!({"status": "error", "result": null, "detail": "out of memory", "output_filenames": ["_chute.log"]});
         assert_eq!(serde_json::to_value(&failed).unwrap(), expected);
         assert!(failed.result.keeps_readable() && FinishJob::complete(None).result.keeps_readable());
         assert!(!Outcome::Absent.keeps_readable() && !Outcome::Value(json!("done")).keeps_readable());

@@ -1146,7 +1146,9 @@ pub mod types {
         pub instance: Option<Instance>,
         /// Upload addresses by file name, in the answer of `finish_job` only. They are on the production host and hold a token each.
         #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
-        pub output_storage_urls: Option<std::collections::BTreeMap<String, String>>,
+        pub output_storage_urls: Option<
+            std::collections::BTreeMap<String, crate::wire::UploadUrl>,
+        >,
         /// Of newer servers.
         #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
         pub server_id: Option<String>,

@@ -2,5 +2,4 @@
 //! What is generated from the documents in `specs/chutes`.
 // A crate may show these modules under other paths than their own.
 #![allow(unreachable_pub)]
-
 pub mod api;

@@ -37,7 +37,10 @@ fn a_signature_covers_the_body_or_the_purpose_and_differs_each_time() {
     for (operation, body, third) in cases {
         let signed = |operation| Signer::sign(&key(), &unsigned(operation, body)).unwrap();
         let headers = signed(operation);
-        assert_eq!((&headers["x-chutes-hotkey"], &headers["x-chutes-nonce"]), (&ADDRESS.parse().unwrap(), &"1752998400".parse().unwrap()));
+        assert_eq!(
+            (&headers["x-chutes-hotkey"], &headers["x-chutes-nonce"]),
+            (&ADDRESS.parse().unwrap(), &"1752998400".parse().unwrap())
+        );
         let signature = headers["x-chutes-signature"].to_str().unwrap();
         let text = message(ADDRESS, "1752998400", third);
         assert!(verify(key().address().public_key(), text.as_bytes(), &from_hex(signature).unwrap()));
@@ -88,8 +91,14 @@ fn a_refused_nonce_is_explained_by_the_difference_of_the_clocks() {
         key().refused(error.with_answer(http::StatusCode::UNAUTHORIZED, headers, b""), here)
     };
     let hour = Duration::from_secs(3600);
-    assert_eq!(refused("Invalid nonce!", true, server + hour).message(), "Invalid nonce!: the clock here is 3600 s ahead of the service's");
-    assert_eq!(refused("Invalid nonce!", true, server - hour).message(), "Invalid nonce!: the clock here is 3600 s behind the service's");
+    assert_eq!(
+        refused("Invalid nonce!", true, server + hour).message(),
+        "Invalid nonce!: the clock here is 3600 s ahead of the service's"
+    );
+    assert_eq!(
+        refused("Invalid nonce!", true, server - hour).message(),
+        "Invalid nonce!: the clock here is 3600 s behind the service's"
+    );
     let unclear = refused("Invalid nonce!", false, server + hour);
     assert_eq!(unclear.message(), "Invalid nonce!");
     assert!(unclear.to_string().contains("set the clock"), "{unclear}");

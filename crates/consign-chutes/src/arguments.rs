@@ -8,6 +8,7 @@ use crate::finite;
 
 /// Larger numbers are stored by the service, which then cannot give the job back.
 const TOO_LARGE: f64 = 18_446_744_073_709_551_616.0;
+/// A float at it may have been a smaller whole number, so it is refused too.
 const LEAST: f64 = -9_223_372_036_854_775_808.0;
 /// Bounds of `_disk_gb`, both excluded.
 const DISK: (f64, f64) = (10.0, 1000.0);
@@ -130,7 +131,7 @@ fn name_of(at: &str, name: &str, violations: &mut Violations) {
 }
 
 fn in_range(number: &Number) -> bool {
-    number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|float| (LEAST..TOO_LARGE).contains(&float))
+    number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|float| LEAST < float && float < TOO_LARGE)
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
 //! What the test targets of this package share; and the code of the documents, compiled.
-#![allow(missing_docs, reason = "shared by tests and benches only")]
 
 pub mod bare;
 pub mod in_process;

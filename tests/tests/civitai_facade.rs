@@ -97,7 +97,7 @@ async fn a_failed_item_is_seen_with_its_reason_and_the_others_keep_their_results
     assert_eq!(done.outputs().images().len(), 2);
     let error = done.into_result().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::JobFailed);
-    assert!(error.to_string().contains("2 of 3 items succeeded the worker ran out of memory"), "{error}");
+    assert!(error.to_string().contains("2 of 3 items succeeded: the worker ran out of memory"), "{error}");
     assert_eq!(error.ticket(), Some(job.ticket()));
 }
 

@@ -29,7 +29,7 @@ fn the_foreign_types_in_public_interfaces_are_those_listed() {
         let dependencies = dependencies(&path.join("Cargo.toml"));
         for file in sources(&path.join("src")) {
             let code = syn::parse_file(&std::fs::read_to_string(&file).unwrap()).unwrap();
-            let mut walk = Walk { imports: BTreeMap::new(), dependencies: &dependencies, found: &mut types };
+            let mut walk = Walk { imports: BTreeMap::new(), private: BTreeSet::new(), dependencies: &dependencies, found: &mut types };
             walk.items(&code.items);
         }
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -73,6 +73,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 struct Walk<'a> {
     /// Local name to full path.
     imports: BTreeMap<String, String>,
+    /// Types that nobody outside sees.
+    private: BTreeSet<String>,
     dependencies: &'a BTreeSet<String>,
     found: &'a mut BTreeSet<String>,
 }
@@ -88,6 +90,12 @@ impl Walk<'_> {
                 self.import(&u.tree, String::new());
             }
         }
+        let private = items.iter().filter_map(|item| match item {
+            Item::Struct(s) if !public(&s.vis) => Some(s.ident.to_string()),
+            Item::Enum(e) if !public(&e.vis) => Some(e.ident.to_string()),
+            _ => None,
+        });
+        self.private.extend(private);
         for item in items {
             match item {
                 Item::Use(u) if public(&u.vis) => self.reexport(u),
@@ -118,6 +126,11 @@ impl Walk<'_> {
         }
     }
     fn implementation(&mut self, item: &ItemImpl) {
+        if let syn::Type::Path(of) = &*item.self_ty
+            && of.path.get_ident().is_some_and(|name| self.private.contains(&name.to_string()))
+        {
+            return;
+        }
         match &item.trait_ {
             // A trait's own methods are the trait's; what counts is which trait, and its associated types.
             Some((path, _)) => {
@@ -153,7 +166,12 @@ impl Walk<'_> {
         }
     }
     fn reexport(&mut self, item: &ItemUse) {
-        let mut names = Walk { imports: BTreeMap::new(), dependencies: self.dependencies, found: &mut BTreeSet::new() };
+        let mut names = Walk {
+            imports: BTreeMap::new(),
+            private: BTreeSet::new(),
+            dependencies: self.dependencies,
+            found: &mut BTreeSet::new(),
+        };
         names.import(&item.tree, String::new());
         for path in names.imports.into_values() {
             self.note(&path);

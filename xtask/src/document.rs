@@ -59,13 +59,25 @@ fn supported(document: &Value) -> Result<()> {
 
 /// Applies an OpenAPI Overlay; an action that matches nothing is an error.
 fn apply(document: &mut Value, overlay: &str) -> Result<()> {
-    let wrong = |what: String| Problem::new("overlay", what);
-    let overlay: roas_overlay::v1_0::Overlay = serde_json::from_str(overlay)
-        .map_err(|e| wrong(format!("is not an OpenAPI Overlay 1.0 document in JSON: {e}")))?;
+    let parsed: Value = serde_json::from_str(overlay).map_err(|e| wrong(format!("is not JSON: {e}")))?;
+    match walk::text(&parsed, "overlay") {
+        Some(version) if version.starts_with("1.0") => apply_as::<roas_overlay::v1_0::Overlay>(document, parsed),
+        Some(version) if version.starts_with("1.1") => apply_as::<roas_overlay::v1_1::Overlay>(document, parsed),
+        Some(version) => Err(wrong(format!("version {version} is not supported, only 1.0 and 1.1 are"))),
+        None => Err(wrong("is not an OpenAPI Overlay: the member \"overlay\" is missing".to_owned())),
+    }
+}
+
+fn apply_as<T: Apply + serde::de::DeserializeOwned>(document: &mut Value, overlay: Value) -> Result<()> {
+    let overlay: T = serde_json::from_value(overlay).map_err(|e| wrong(format!("cannot be read: {e}")))?;
     match overlay.apply(document, ApplyOptions::ErrorOnZeroMatch.into()) {
         Ok(_) => Ok(()),
         Err(e) => Err(wrong(format!("{e}; every action has to match, so remove it or correct its target"))),
     }
+}
+
+fn wrong(what: String) -> Problem {
+    Problem::new("overlay", what)
 }
 
 #[cfg(test)]
@@ -90,10 +102,13 @@ mod tests {
     #[test]
     fn an_overlay_patches_the_document_before_it_is_converted() {
         let text = r#"{"openapi": "3.1.0", "info": {"title": "a"}}"#;
-        let overlay = json!({"overlay": "1.0.0", "info": {"title": "o", "version": "1"},
-            "actions": [{"target": "$.info", "update": {"title": "b"}}]});
-        let document = read_text(text, Some(&overlay.to_string())).unwrap();
-        assert_eq!((&document["info"]["title"], &document["openapi"]), (&json!("b"), &json!("3.0.3")));
+        for version in ["1.0.0", "1.1.0"] {
+            let overlay = json!({"overlay": version, "info": {"title": "o", "version": "1"},
+                "actions": [{"target": "$.info", "update": {"title": "b"}}]});
+            let document = read_text(text, Some(&overlay.to_string())).unwrap();
+            assert_eq!((&document["info"]["title"], &document["openapi"]), (&json!("b"), &json!("3.0.3")));
+        }
+        assert!(read_text(text, Some("{}")).unwrap_err().to_string().contains("\"overlay\" is missing"));
     }
 
     #[test]

@@ -85,7 +85,7 @@ fn hook() {
 }
 
 /// Runs `f`; a panic in it becomes its message.
-fn quietly<T>(f: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn quietly<T>(f: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     hook();
     QUIET.set(true);
     let result = catch_unwind(AssertUnwindSafe(f));

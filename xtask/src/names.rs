@@ -43,7 +43,19 @@ pub fn type_name(text: &str) -> String {
 
 /// The name of a field, a parameter or a method.
 pub fn field_name(text: &str) -> String {
-    identifier(text, |s| s.to_snake_case(), "x")
+    let signed = text.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
+    match text.strip_prefix(['+', '-']).filter(|_| signed) {
+        Some(rest) => identifier(rest, |s| s.to_snake_case(), if text.starts_with('+') { "plus" } else { "minus" }),
+        None => identifier(text, |s| s.to_snake_case(), "x"),
+    }
+}
+
+/// The method that sets a field: another name where it would hide a method that every type has.
+pub fn setter_name(field: &str) -> String {
+    match field {
+        "new" | "default" | "clone" => format!("set_{field}"),
+        _ => field.to_owned(),
+    }
 }
 
 /// The name of a static.
@@ -142,9 +154,11 @@ mod tests {
         assert_eq!(field_name("type"), "type_");
         assert_eq!(field_name("gen"), "gen_");
         assert_eq!(field_name("3d"), "x3d");
+        assert_eq!((field_name("+1"), field_name("-1")), ("plus1".into(), "minus1".into()));
         assert_eq!(field_name("$type"), "type_");
         assert_eq!(field_name("x-Request-ID"), "x_request_id");
         assert_eq!(static_name("v1_jobs"), "V1_JOBS");
+        assert_eq!((setter_name("new"), setter_name("old")), ("set_new".into(), "old".into()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::problem::{Problem, Result};
 use crate::{Source, compile, names};
 
-/// Name of the documents that the tests of this workspace generate from.
+/// Name under which the documents of this package's own tests are generated.
 pub const TESTS: &str = "tests";
 
 /// What a run came to.
@@ -60,13 +60,10 @@ fn targets(root: &Path, providers: &[String]) -> Result<Vec<Target>> {
             name,
         })
         .collect();
-    let tests: PathBuf = ["xtask", "tests", "documents"].iter().collect();
-    if root.join(&tests).is_dir() {
-        all.push(Target {
-            name: TESTS.to_owned(),
-            documents: tests,
-            output: ["tests", "tests", "generated"].iter().collect(),
-        });
+    let tests = Path::new("xtask").join("tests");
+    if root.join(&tests).join("documents").is_dir() {
+        let (documents, output) = (tests.join("documents"), tests.join("generated"));
+        all.push(Target { name: TESTS.to_owned(), documents, output });
     }
     if providers.is_empty() {
         return Ok(all);

@@ -146,7 +146,15 @@ fn variants(
         }
     }
     tell_apart(&mut found);
-    Ok(found)
+    Ok(found.into_iter().flat_map(|(values, form)| one_each(components, values, form)).collect())
+}
+
+/// An object under several values is a form under each: otherwise it would be unknown which one to write.
+fn one_each(components: &Components, values: Vec<String>, form: Value) -> Variants {
+    if components.followed(&form, "").get("discriminator").is_some() {
+        return vec![(values, form)];
+    }
+    values.into_iter().map(|value| (vec![value], form.clone())).collect()
 }
 
 /// A member inherited from a base may list the values of all; then each form stands under its name.
@@ -293,6 +301,14 @@ mod tests {
             "Cat": object(json!({}))}));
         assert_eq!(choices.own_tag("Cat"), None);
         assert_eq!(values(&choices, "Pet"), pairs(&[("a", "Cat"), ("b", "Cat")]));
+    }
+
+    #[test]
+    fn a_form_that_allows_several_values_stands_under_each() {
+        let (choices, _) = find(json!({
+            "Pet": {"oneOf": [resolve::refer("Cat"), resolve::refer("Dog")], "discriminator": {"propertyName": "kind"}},
+            "Cat": object(json!({"type": "string", "enum": ["a", "b"]})), "Dog": object(json!({}))}));
+        assert_eq!(values(&choices, "Pet"), pairs(&[("a", "Cat"), ("b", "Cat"), ("Dog", "Dog")]));
     }
 
     #[test]

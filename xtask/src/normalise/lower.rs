@@ -132,6 +132,21 @@ impl<'a> Lower<'a> {
         self.names.get(component).cloned().unwrap_or_else(|| names::type_name(component))
     }
 
+    /// Whether the component with this Rust name is text with known values.
+    pub(super) fn is_enum_component(&self, rust: &str) -> bool {
+        let found = self.names.iter().find(|(_, name)| *name == rust);
+        found.is_some_and(|(component, _)| is_enum(&self.components.component(component)))
+    }
+
+    /// A plain schema whose type has another name, by what it is.
+    pub(super) fn opened(&self, schema: Value) -> Value {
+        let def = name_of(&schema).and_then(|name| self.types.iter().find(|def| def.name == name));
+        match def.map(|def| &def.shape) {
+            Some(Shape::Alias(inner)) if name_of(inner).is_none() => inner.clone(),
+            _ => schema,
+        }
+    }
+
     /// A name for a type that has none in the document.
     pub(super) fn claim(&mut self, hint: &str, place: &str) -> String {
         let wanted = names::type_name(hint);
@@ -210,14 +225,13 @@ impl<'a> Lower<'a> {
     ) -> Result<Struct> {
         let required: Vec<&str> = walk::list(schema, "required").iter().filter_map(Value::as_str).collect();
         let properties = walk::map(schema, "properties");
-        let mut fields = Taken::default();
+        let fields = self.fields(place, properties);
         let mut members = Vec::new();
         for (wire, member) in properties.iter().filter(|(wire, _)| !removed.contains(wire)) {
             let at = format!("{place}.{wire}");
             let usage = self.usage(member, &at, &format!("{name} {wire}"))?;
-            let field = self.field(&mut fields, &at, wire);
             members.push(Member {
-                field,
+                field: fields.get(wire).cloned().unwrap_or_default(),
                 required: required.contains(&wire.as_str()),
                 nullable: usage.nullable,
                 docs: docs::describe(&usage.simple, &format!("The member {}.", docs::code(wire))),
@@ -247,13 +261,27 @@ impl<'a> Lower<'a> {
         true
     }
 
-    fn field(&self, fields: &mut Taken, place: &str, wire: &str) -> String {
-        let wanted = names::field_name(wire);
-        let got = fields.claim(&wanted);
-        if got != wanted {
-            self.components.note(place, format_args!("its field is called {got}, because another is called {wanted}"));
+    /// The fields of the members; a name that is valid as it stands is kept.
+    fn fields(&self, place: &str, members: &Map<String, Value>) -> BTreeMap<String, String> {
+        let mut taken = Taken::default();
+        let mut fields = BTreeMap::new();
+        let (exact, other): (Vec<_>, Vec<_>) = members.keys().partition(|wire| names::field_name(wire) == **wire);
+        for wire in exact.into_iter().chain(other) {
+            let wanted = names::field_name(wire);
+            let got = taken.claim(&wanted);
+            if got != wanted {
+                let what = format!("its field is called {got}, because another is called {wanted}");
+                self.components.note(&format!("{place}.{wire}"), what);
+            }
+            let setter = names::setter_name(&got);
+            if setter != got {
+                let what =
+                    format!("its setter, if the type is sent, is called {setter}: every type has a method {got}");
+                self.components.note(&format!("{place}.{wire}"), what);
+            }
+            fields.insert(wire.clone(), got);
         }
-        got
+        fields
     }
 
     /// The plain form of a schema; `None` if it needs a name.

@@ -103,16 +103,9 @@ impl Names {
 }
 
 fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operation> {
-    if let Some(at) = place.path.find(['?', '#']) {
-        let what = format!(
-            "the path {:?} has a query or fragment in it ({:?}); declare parameters instead",
-            place.path,
-            &place.path[at..]
-        );
-        return Err(Problem::new(place.name(), what));
-    }
     let body = bodies::body(lower, place)?;
     let parameters = parameters::parameters(lower, place, body.is_some())?;
+    let path = sent_path(lower, place, &parameters)?;
     let answer = answers::answer(lower, place)?;
     if walk::map(place.operation, "callbacks").keys().next().is_some() {
         lower.components.note(&place.name(), "callbacks are not generated");
@@ -120,7 +113,7 @@ fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operati
     Ok(Operation {
         id: place.id.to_owned(),
         method: place.method.to_owned(),
-        path: whole(place, &parameters),
+        path,
         client: walk::text(place.operation, "x-client").map_or_else(|| "Client".to_owned(), names::type_name),
         name: names.method,
         constant: names.constant,
@@ -135,12 +128,22 @@ fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operati
     })
 }
 
-/// The path template, with `{+name}` where a value may be several segments (`x-segments`).
-fn whole(place: &Place<'_>, parameters: &[Parameter]) -> String {
+/// The path as it is sent: without a fragment, which some documents use to tell two operations of one path apart.
+fn sent_path(lower: &Lower<'_>, place: &Place<'_>, parameters: &[Parameter]) -> Result<String> {
+    let (path, fragment) = place.path.split_once('#').unwrap_or((place.path, ""));
+    if !fragment.is_empty() {
+        lower.components.note(&place.name(), format_args!("the fragment {fragment:?} of its path is not sent"));
+    }
+    if path.contains('?') {
+        let what =
+            format!("the path {path:?} has a query in it; declare parameters instead, in the document or its overlay");
+        return Err(Problem::new(place.name(), what));
+    }
+    // `{+name}`: a value may be several segments (`x-segments`).
     let several = parameters.iter().filter(|parameter| parameter.several);
-    several.fold(place.path.to_owned(), |path, one| {
+    Ok(several.fold(path.to_owned(), |path, one| {
         path.replace(&format!("{{{}}}", one.wire), &format!("{{+{}}}", one.wire))
-    })
+    }))
 }
 
 /// Summary and description of an operation.

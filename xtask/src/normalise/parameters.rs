@@ -52,6 +52,7 @@ pub(super) fn parameters(lower: &mut Lower<'_>, place: &Place<'_>, has_body: boo
 
 /// The names in a path template, in order.
 fn template(path: &str) -> impl Iterator<Item = &str> {
+    let path = path.split('#').next().unwrap_or_default();
     path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
 
@@ -72,7 +73,7 @@ fn is(value: &Value, place: &str, name: &str) -> bool {
     walk::text(value, "in") == Some(place) && walk::text(value, "name") == Some(name)
 }
 
-/// One declared parameter. An object becomes a parameter for each of its members.
+/// One declared parameter. An object in the query becomes a parameter for each of its members.
 fn one(
     lower: &mut Lower<'_>,
     place: &Place<'_>,
@@ -80,57 +81,56 @@ fn one(
     within: In,
     taken: &mut Taken,
 ) -> Result<Vec<Parameter>> {
-    let wire = walk::text(value, "name").unwrap_or_default();
-    let at = format!("{}, parameter {wire:?}", place.name());
-    let text = json!({"type": "string"});
-    let schema = value.get("schema").unwrap_or(&text).clone();
-    let json_text = value.get("schema").is_none() && !walk::map(value, "content").is_empty();
-    let required = within == In::Path || walk::is_true(value, "required");
-    if json_text {
-        lower.components.note(&at, "is sent as the text of a JSON value");
-        let docs = described(value, &json!({}), wire);
-        let name = claim(lower, taken, wire, &at);
-        return Ok(vec![Parameter {
-            wire: wire.to_owned(),
-            name,
-            place: within,
-            required,
-            schema: json!({}),
-            list: None,
-            several: false,
-            secret: false,
-            docs,
-        }]);
-    }
-    let simple = lower.components.followed(&schema, &at);
-    if within == In::Query && is_object(&simple) {
-        let members = members(lower, value, &simple, &at);
+    let at = format!("{}, parameter {:?}", place.name(), walk::text(value, "name").unwrap_or_default());
+    if within == In::Query && value.get("schema").is_some() {
+        let simple = lower.components.followed(&value["schema"], &at);
+        let members = if is_object(&simple) { members(lower, value, &simple, &at) } else { Vec::new() };
         if !members.is_empty() {
-            let mut all = Vec::new();
-            for member in &members {
-                all.extend(one(lower, place, member, within, taken)?);
-            }
-            return Ok(all);
+            return members.iter().map(|member| single(lower, place, member, within, taken)).collect();
         }
     }
+    Ok(vec![single(lower, place, value, within, taken)?])
+}
+
+/// One value or list.
+fn single(lower: &mut Lower<'_>, place: &Place<'_>, value: &Value, within: In, taken: &mut Taken) -> Result<Parameter> {
+    let wire = walk::text(value, "name").unwrap_or_default();
+    let at = format!("{}, parameter {wire:?}", place.name());
+    let required = within == In::Path || walk::is_true(value, "required");
+    let text = json!({"type": "string"});
+    let any = json!({});
+    // A parameter described by a media type is a JSON value as text.
+    let schema = match (value.get("schema"), walk::map(value, "content").is_empty()) {
+        (Some(schema), _) => schema,
+        (None, true) => &text,
+        (None, false) => &any,
+    };
+    let simple = lower.components.followed(schema, &at);
     let list = list_form(lower, value, &simple, within, &at);
-    let item = if list.is_some() { simple.get("items").unwrap_or(&text).clone() } else { schema.clone() };
-    let hint = format!("{} {wire}", names::type_name(place.id));
-    let usage = lower.usage(&item, &at, &hint)?;
-    let schema = if scalar(lower, &item, &at) {
-        usage.schema
+    let item = if list.is_some() { simple.get("items").unwrap_or(&text) } else { schema };
+    let schema = if scalar(lower, item, &at) {
+        let usage = lower.usage(item, &at, &format!("{} {wire}", names::type_name(place.id)))?;
+        lower.opened(usage.schema)
     } else {
         lower.components.note(&at, "is sent as the text of a JSON value");
-        json!({})
+        any
     };
-    let docs = described(value, &simple, wire);
     let name = claim(lower, taken, wire, &at);
-    let several = within == In::Path && walk::is_true(value, "x-segments");
     let secret = within == In::Query && walk::text(&simple, "format") == Some("password");
     if secret && (!required || list.is_some()) {
         lower.components.note(&at, "only a required single value is kept secret");
     }
-    Ok(vec![Parameter { wire: wire.to_owned(), name, place: within, required, schema, list, several, secret, docs }])
+    Ok(Parameter {
+        wire: wire.to_owned(),
+        name,
+        place: within,
+        required,
+        schema,
+        list,
+        several: within == In::Path && walk::is_true(value, "x-segments"),
+        secret,
+        docs: described(value, &simple, wire),
+    })
 }
 
 fn claim(lower: &Lower<'_>, taken: &mut Taken, wire: &str, at: &str) -> String {

@@ -2,7 +2,7 @@
 use serde_json::Value;
 
 use super::discriminators::Choice;
-use super::lower::{Lower, constant, is_enum, name_of, named};
+use super::lower::{Lower, constant, is_enum, name_of};
 use super::resolve;
 use crate::model::{EnumValue, Form, Shape, Tagged, TaggedVariant, Test};
 use crate::names::{self, Taken};
@@ -99,6 +99,7 @@ impl Lower<'_> {
     pub(super) fn untagged(&mut self, name: &str, place: &str, schema: &Value) -> Result<Shape> {
         let mut taken = Taken::default();
         let mut forms: Vec<Form> = Vec::new();
+        let mut texts: Vec<bool> = Vec::new();
         for schema in walk::list(schema, "oneOf") {
             let wanted = self.form_name(schema, place);
             let variant = taken.claim(&wanted);
@@ -112,9 +113,10 @@ impl Lower<'_> {
                 self.components.note(place, format_args!("a form is called {variant}: {wanted} is taken"));
             }
             let test = self.test(&usage.simple, &at);
+            texts.push(test == Test::Decode && self.is_text(&usage.simple, &at));
             forms.push(Form { variant, schema: usage.schema, test });
         }
-        self.known_first(schema, place, &mut forms);
+        self.known_first(&texts, &mut forms);
         let other = self.catch_all(place, &mut taken, ["Other", "Unknown"]);
         Ok(Shape::Untagged(in_order(forms), other))
     }
@@ -170,24 +172,22 @@ impl Lower<'_> {
         Test::Members(names, texts)
     }
 
-    /// An enum before another form of text is only taken for a known value, since every enum is open.
-    fn known_first(&self, union: &Value, place: &str, forms: &mut [Form]) {
-        let is_text = |form: &Value| walk::text(&self.components.followed(form, place), "type") == Some("string");
-        let texts = walk::list(union, "oneOf").iter().filter(|form| is_text(form)).count();
-        let enums: Vec<usize> = (0..forms.len()).filter(|i| self.is_enum_type(&forms[*i].schema)).collect();
-        let last_is_enum = texts == enums.len();
-        let keep = if last_is_enum { enums.len().saturating_sub(1) } else { enums.len() };
-        for index in enums.into_iter().take(keep) {
-            let name = name_of(&forms[index].schema).unwrap_or_default().to_owned();
-            forms[index].test = Test::Known(name);
-        }
+    fn is_text(&self, form: &Value, place: &str) -> bool {
+        let schema = self.components.followed(form, place);
+        schema.get("x-rust-type").is_none() && walk::text(&schema, "type") == Some("string")
     }
 
-    fn is_enum_type(&self, schema: &Value) -> bool {
-        self.types.iter().any(|def| *schema == named(&def.name) && matches!(def.shape, Shape::Enum(..)))
-            || self.components.schemas.iter().any(|(component, schema_of)| {
-                *schema == named(&self.rust_name(component)) && is_enum(&self.components.simple(schema_of, ""))
-            })
+    /// An enum before another form of text is only taken for a known value, since every enum is open.
+    fn known_first(&self, texts: &[bool], forms: &mut [Form]) {
+        let last = texts.iter().rposition(|text| *text).unwrap_or(0);
+        for (form, _) in forms.iter_mut().zip(texts).take(last).filter(|(_, text)| **text) {
+            let name = name_of(&form.schema).map(str::to_owned);
+            let is_enum =
+                |name: &String| self.types.iter().any(|def| def.name == *name && matches!(def.shape, Shape::Enum(..)));
+            if let Some(name) = name.filter(|name| is_enum(name) || self.is_enum_component(name)) {
+                form.test = Test::Known(name);
+            }
+        }
     }
 }
 

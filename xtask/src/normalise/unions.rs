@@ -94,12 +94,29 @@ impl Components {
         }
         let kinds: Vec<&str> = followed.iter().filter_map(|schema| walk::text(schema, "type")).collect();
         if kinds.len() == forms.len() && kinds.iter().all(|kind| matches!(*kind, "integer" | "number")) {
-            self.note(place, "a choice between numbers becomes one number type");
-            let name = if kinds.contains(&"number") { "number" } else { "integer" };
-            return Some(with(own, json!({ "type": name })));
+            return Some(with(own, self.one_number(&followed, &kinds, place)));
         }
         (kinds.len() == forms.len() && kinds.iter().all(|kind| *kind == "boolean"))
             .then(|| with(own, json!({"type": "boolean"})))
+    }
+
+    /// A choice between numbers: known values are documented.
+    fn one_number(&self, followed: &[Value], kinds: &[&str], place: &str) -> Value {
+        let name = if kinds.contains(&"number") { "number" } else { "integer" };
+        let mut number = json!({ "type": name });
+        let values: Vec<Value> = followed.iter().flat_map(|schema| walk::list(schema, "enum")).cloned().collect();
+        if followed.iter().all(|schema| schema.get("enum").is_some()) {
+            number["enum"] = Value::Array(values);
+        } else {
+            self.note(place, "a choice between numbers becomes one number type");
+        }
+        let format = followed[0].get("format");
+        if let Some(format) =
+            format.filter(|format| followed.iter().all(|schema| schema.get("format") == Some(*format)))
+        {
+            number["format"] = format.clone();
+        }
+        number
     }
 
     /// A choice between texts: known values stay known, since every enum is open.

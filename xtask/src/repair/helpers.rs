@@ -11,7 +11,7 @@ pub(super) fn helpers(api: &Api) -> TokenStream {
     let enums = shapes().any(|shape| matches!(shape, Shape::Enum(..)));
     let tagged = shapes().any(|shape| matches!(shape, Shape::Tagged(_)));
     let adds_tag = shapes().any(|shape| match shape {
-        Shape::Tagged(union) => union.variants.iter().any(|variant| !variant.self_tagged && variant.values.len() == 1),
+        Shape::Tagged(union) => union.variants.iter().any(|variant| !variant.self_tagged),
         _ => false,
     });
     let has = shapes().any(|shape| match shape {
@@ -28,6 +28,7 @@ pub(super) fn helpers(api: &Api) -> TokenStream {
     let parts = [
         (enums, text()),
         (tagged, payload()),
+        (adds_tag, untagged()),
         (adds_tag, with_tag()),
         (has, has_members()),
         (joined, join()),
@@ -73,10 +74,23 @@ fn payload() -> TokenStream {
         /// Reads the object behind a known tag; an error names the tag.
         pub(super) fn payload<T: serde::de::DeserializeOwned, E: serde::de::Error>(
             tag: &str,
+            value: &str,
             map: serde_json::Map<String, serde_json::Value>,
         ) -> Result<T, E> {
-            let value = map.get(tag).map(ToString::to_string).unwrap_or_default();
-            T::deserialize(serde_json::Value::Object(map)).map_err(|e| E::custom(format_args!("{tag} is {value}: {e}")))
+            T::deserialize(serde_json::Value::Object(map)).map_err(|e| E::custom(format_args!("{tag} is {value:?}: {e}")))
+        }
+    }
+}
+
+fn untagged() -> TokenStream {
+    quote! {
+        /// An object without its tag.
+        pub(super) fn untagged(
+            mut map: serde_json::Map<String, serde_json::Value>,
+            tag: &str,
+        ) -> serde_json::Map<String, serde_json::Value> {
+            map.remove(tag);
+            map
         }
     }
 }
@@ -95,10 +109,9 @@ fn with_tag() -> TokenStream {
                 Ok(_) => return Err(serde::ser::Error::custom("an object behind a tag is no object")),
                 Err(e) => return Err(serde::ser::Error::custom(e)),
             };
-            let members = members.iter().filter(|(name, _)| *name != tag);
             let mut all = serde_json::Map::new();
             all.insert(tag.to_owned(), value.into());
-            all.extend(members.map(|(name, value)| (name.clone(), value.clone())));
+            all.extend(members.into_iter().filter(|(name, _)| name != tag));
             serde::Serialize::serialize(&all, serializer)
         }
     }

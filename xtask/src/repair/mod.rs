@@ -57,8 +57,16 @@ pub fn repair(api: &Api, generated: &Generated) -> Result<syn::File> {
         }
         #helpers
     };
-    syn::parse2(file)
-        .map_err(|e| Problem::new("", format!("the generated code is not Rust, which is a fault of xtask: {e}")))
+    let fault = |e| Problem::new("", format!("the generated code is not Rust, which is a fault of xtask: {e}"));
+    let mut file: syn::File = syn::parse2(file).map_err(fault)?;
+    for item in &mut file.items {
+        if let syn::Item::Mod(syn::ItemMod { ident, content: Some((_, items)), .. }) = item
+            && ident == "types"
+        {
+            tidy.inside(items);
+        }
+    }
+    Ok(file)
 }
 
 /// Every type and every operation of the model has to be in the file.

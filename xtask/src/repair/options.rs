@@ -73,12 +73,7 @@ fn setter(api: &Api, parameter: &Parameter, ty: &Type) -> TokenStream {
     let name = ident(&parameter.name);
     let text = format!(" Sets {}.", crate::docs::code(&parameter.wire));
     let converts = parameter.list.is_none() && into(api, &parameter.schema);
-    let method = if parameter.name == "clone" || parameter.name == "default" {
-        format!("{}_", parameter.name)
-    } else {
-        parameter.name.clone()
-    };
-    let method = ident(&method);
+    let method = ident(&crate::names::setter_name(&parameter.name));
     let (taken, value) = match converts {
         true => (quote!(impl Into<#ty>), quote!(#name.into())),
         false => (quote!(#ty), quote!(#name)),

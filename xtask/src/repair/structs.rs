@@ -9,7 +9,7 @@ use super::tidy::Tidy;
 use super::{doc, helpers, ident};
 use crate::generate::Generated;
 use crate::model::{Api, Member, Shape, Struct, TypeDef};
-use crate::names::Taken;
+use crate::names::{self, Taken};
 use crate::normalise::name_of;
 use crate::problem::{Problem, Result};
 use crate::skeleton;
@@ -31,7 +31,7 @@ impl Context<'_> {
         let missing = || {
             Problem::new(&self.def.place, format!("the generator made no type for {part:?}; this is a fault of xtask"))
         };
-        found.map(|ty| self.tidy.inside(ty)).ok_or_else(missing)
+        found.cloned().ok_or_else(missing)
     }
 
     /// The same, for a part that the generator only saw beside others.
@@ -56,9 +56,9 @@ pub(super) fn structure(context: &Context<'_>, object: &Struct) -> Result<TokenS
         let ty = context.part(&def.name, &member.wire)?;
         fields.push(Field { member, ty, optional: !member.required || member.nullable });
     }
-    let option = context.tidy.prelude("::std::option::Option");
+    let is_none = context.tidy.text("::std::option::Option::is_none");
     let extra = (def.sent || object.open).then(|| extra_name(object));
-    let mut lines: Vec<TokenStream> = fields.iter().map(|field| declaration(field, &option)).collect();
+    let mut lines: Vec<TokenStream> = fields.iter().map(|field| declaration(field, &is_none)).collect();
     if let Some(extra) = &extra {
         lines.push(extra_field(context.api, extra, object));
     }
@@ -98,7 +98,7 @@ pub(super) fn alias(context: &Context<'_>) -> Result<TokenStream> {
     })
 }
 
-fn declaration(field: &Field<'_>, option: &Type) -> TokenStream {
+fn declaration(field: &Field<'_>, is_none: &str) -> TokenStream {
     let (member, ty) = (field.member, &field.ty);
     let (name, docs) = (ident(&member.field), doc(&member.docs));
     let rename = (member.field != member.wire).then_some(&member.wire);
@@ -106,9 +106,9 @@ fn declaration(field: &Field<'_>, option: &Type) -> TokenStream {
     let serde = match (member.required, field.optional) {
         (true, false) => rename.map(|rename| quote!(#[serde(#rename)])),
         (true, true) => Some(quote!(#[serde(#rename default)])),
-        (false, _) => Some(quote!(#[serde(#rename default, skip_serializing_if = "::std::option::Option::is_none")])),
+        (false, _) => Some(quote!(#[serde(#rename default, skip_serializing_if = #is_none)])),
     };
-    let ty = if field.optional { quote!(#option<#ty>) } else { quote!(#ty) };
+    let ty = if field.optional { quote!(::std::option::Option<#ty>) } else { quote!(#ty) };
     quote! { #docs #serde pub #name: #ty, }
 }
 
@@ -131,9 +131,6 @@ fn extra_field(api: &Api, name: &str, object: &Struct) -> TokenStream {
     }
 }
 
-/// Names that a setter would hide or break.
-const METHODS_TAKEN: [&str; 3] = ["new", "default", "clone"];
-
 /// Constructor and setters.
 fn builder(context: &Context<'_>, fields: &[Field<'_>], extra: Option<&str>) -> TokenStream {
     let name = ident(&context.def.name);
@@ -146,7 +143,7 @@ fn builder(context: &Context<'_>, fields: &[Field<'_>], extra: Option<&str>) -> 
         quote! {
             /// A value without any member set.
             pub fn new() -> Self {
-                <Self as ::std::default::Default>::default()
+                Self::default()
             }
         }
     } else {
@@ -176,8 +173,7 @@ fn builder(context: &Context<'_>, fields: &[Field<'_>], extra: Option<&str>) -> 
 
 fn setter(api: &Api, field: &Field<'_>) -> TokenStream {
     let member = field.member;
-    let method = Taken::with(&METHODS_TAKEN).claim(&member.field);
-    let (method, name, taken) = (ident(&method), ident(&member.field), taking(api, field));
+    let (method, name, taken) = (ident(&names::setter_name(&member.field)), ident(&member.field), taking(api, field));
     let value = value(api, field).unwrap_or_else(|| quote!(#name));
     let value = if field.optional { quote!(::std::option::Option::Some(#value)) } else { value };
     let text = format!(" Sets {}.", crate::docs::code(&member.wire));

@@ -22,8 +22,13 @@ pub(super) fn tagged(context: &Context<'_>, union: &Tagged) -> TokenStream {
     });
     let reads = union.variants.iter().map(|variant| {
         let (values, name) = (&variant.values, ident(&variant.variant));
+        let map = if variant.self_tagged { quote!(map) } else { quote!(super::decode::untagged(map, #tag)) };
+        let (pattern, value) = match values.as_slice() {
+            [value] => (quote!(#value), quote!(#value)),
+            _ => (quote!(value @ (#(#values)|*)), quote!(value)),
+        };
         quote! {
-            ::std::option::Option::Some(#(#values)|*) => super::decode::payload(#tag, map).map(Self::#name),
+            ::std::option::Option::Some(#pattern) => super::decode::payload(#tag, #value, #map).map(Self::#name),
         }
     });
     let writes = union.variants.iter().map(|variant| {
@@ -33,7 +38,10 @@ pub(super) fn tagged(context: &Context<'_>, union: &Tagged) -> TokenStream {
             _ => quote!(Self::#name(value) => value.serialize(serializer),),
         }
     });
-    let froms = unique_payloads(union).into_iter().map(|variant| {
+    let names: Vec<String> = union.variants.iter().map(|variant| payload_name(context, variant).to_string()).collect();
+    let alone = |index: &usize| names.iter().filter(|name| **name == names[*index]).count() == 1;
+    let froms = (0..names.len()).filter(alone).map(|index| {
+        let variant = &union.variants[index];
         let (variant_name, inner) = (ident(&variant.variant), payload_name(context, variant));
         from(&name, &variant_name, &inner, is_boxed(context, &variant.payload))
     });
@@ -94,12 +102,6 @@ fn payload(context: &Context<'_>, variant: &TaggedVariant) -> TokenStream {
 
 fn is_boxed(context: &Context<'_>, inner: &str) -> bool {
     context.graph.leads_back(inner, &context.def.name)
-}
-
-/// Variants whose payload is not that of another.
-fn unique_payloads(union: &Tagged) -> Vec<&TaggedVariant> {
-    let times = |payload: &str| union.variants.iter().filter(|variant| variant.payload == payload).count();
-    union.variants.iter().filter(|variant| times(&variant.payload) == 1).collect()
 }
 
 fn from(name: &syn::Ident, variant: &syn::Ident, inner: &TokenStream, boxed: bool) -> TokenStream {

@@ -754,21 +754,21 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobTemplateList {
         /// The templates, of any mix of kinds, in the order in which their jobs are listed in the answer.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub jobs: Option<Vec<JobTemplate>>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl JobTemplateList {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `jobs`.
         #[must_use]
         pub fn jobs(mut self, jobs: Vec<JobTemplate>) -> Self {
-            self.jobs = ::std::option::Option::Some(jobs);
+            self.jobs = Some(jobs);
             self
         }
     }
@@ -813,89 +813,89 @@ pub mod types {
         /// `rebootWorker` on the wire.
         RebootWorker(RebootWorkerJobRequest),
         /// The tag is missing or not known here; the object is written back as it came.
-        Unknown(serde_json::Map<::std::string::String, serde_json::Value>),
+        Unknown(serde_json::Map<String, serde_json::Value>),
     }
-    impl ::std::convert::From<TextToImageJobRequest> for JobTemplate {
+    impl From<TextToImageJobRequest> for JobTemplate {
         fn from(value: TextToImageJobRequest) -> Self {
             Self::TextToImage(value)
         }
     }
-    impl ::std::convert::From<ComfyJobRequest> for JobTemplate {
+    impl From<ComfyJobRequest> for JobTemplate {
         fn from(value: ComfyJobRequest) -> Self {
             Self::Comfy(value)
         }
     }
-    impl ::std::convert::From<ImageResourceTrainingJobRequest> for JobTemplate {
+    impl From<ImageResourceTrainingJobRequest> for JobTemplate {
         fn from(value: ImageResourceTrainingJobRequest) -> Self {
             Self::ImageResourceTraining(value)
         }
     }
-    impl ::std::convert::From<UploadBlobRequest> for JobTemplate {
+    impl From<UploadBlobRequest> for JobTemplate {
         fn from(value: UploadBlobRequest) -> Self {
             Self::BlobUpload(value)
         }
     }
-    impl ::std::convert::From<GetBlobRequest> for JobTemplate {
+    impl From<GetBlobRequest> for JobTemplate {
         fn from(value: GetBlobRequest) -> Self {
             Self::BlobGet(value)
         }
     }
-    impl ::std::convert::From<PinBlobRequest> for JobTemplate {
+    impl From<PinBlobRequest> for JobTemplate {
         fn from(value: PinBlobRequest) -> Self {
             Self::BlobPin(value)
         }
     }
-    impl ::std::convert::From<UnpinBlobRequest> for JobTemplate {
+    impl From<UnpinBlobRequest> for JobTemplate {
         fn from(value: UnpinBlobRequest) -> Self {
             Self::BlobUnpin(value)
         }
     }
-    impl ::std::convert::From<DeleteBlobRequest> for JobTemplate {
+    impl From<DeleteBlobRequest> for JobTemplate {
         fn from(value: DeleteBlobRequest) -> Self {
             Self::BlobDelete(value)
         }
     }
-    impl ::std::convert::From<ImageTransformJobRequest> for JobTemplate {
+    impl From<ImageTransformJobRequest> for JobTemplate {
         fn from(value: ImageTransformJobRequest) -> Self {
             Self::ImageTransform(value)
         }
     }
-    impl ::std::convert::From<CopyAssetRequest> for JobTemplate {
+    impl From<CopyAssetRequest> for JobTemplate {
         fn from(value: CopyAssetRequest) -> Self {
             Self::CopyAsset(value)
         }
     }
-    impl ::std::convert::From<ClearAssetRequest> for JobTemplate {
+    impl From<ClearAssetRequest> for JobTemplate {
         fn from(value: ClearAssetRequest) -> Self {
             Self::ClearAssets(value)
         }
     }
-    impl ::std::convert::From<WdTaggingJobRequest> for JobTemplate {
+    impl From<WdTaggingJobRequest> for JobTemplate {
         fn from(value: WdTaggingJobRequest) -> Self {
             Self::WdTagging(value)
         }
     }
-    impl ::std::convert::From<MediaTaggingJobRequest> for JobTemplate {
+    impl From<MediaTaggingJobRequest> for JobTemplate {
         fn from(value: MediaTaggingJobRequest) -> Self {
             Self::MediaTagging(value)
         }
     }
-    impl ::std::convert::From<MovieRatingJobRequest> for JobTemplate {
+    impl From<MovieRatingJobRequest> for JobTemplate {
         fn from(value: MovieRatingJobRequest) -> Self {
             Self::MovieRating(value)
         }
     }
-    impl ::std::convert::From<PrepareModelJobRequest> for JobTemplate {
+    impl From<PrepareModelJobRequest> for JobTemplate {
         fn from(value: PrepareModelJobRequest) -> Self {
             Self::PrepareModel(value)
         }
     }
-    impl ::std::convert::From<ImageEmbeddingJobRequest> for JobTemplate {
+    impl From<ImageEmbeddingJobRequest> for JobTemplate {
         fn from(value: ImageEmbeddingJobRequest) -> Self {
             Self::ImageEmbedding(value)
         }
     }
-    impl ::std::convert::From<RebootWorkerJobRequest> for JobTemplate {
+    impl From<RebootWorkerJobRequest> for JobTemplate {
         fn from(value: RebootWorkerJobRequest) -> Self {
             Self::RebootWorker(value)
         }
@@ -904,7 +904,7 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             match self {
                 Self::TextToImage(value) => value.serialize(serializer),
                 Self::Comfy(value) => value.serialize(serializer),
@@ -930,65 +930,79 @@ pub mod types {
     impl<'de> serde::Deserialize<'de> for JobTemplate {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
+        ) -> Result<Self, D::Error> {
             let map = serde_json::Map::deserialize(deserializer)?;
             let tag = map
                 .get("$type")
                 .and_then(serde_json::Value::as_str)
                 .map(str::to_owned);
             match tag.as_deref() {
-                ::std::option::Option::Some("textToImage") => {
-                    super::decode::payload("$type", map).map(Self::TextToImage)
+                Some("textToImage") => {
+                    super::decode::payload("$type", "textToImage", map)
+                        .map(Self::TextToImage)
                 }
-                ::std::option::Option::Some("comfy") => {
-                    super::decode::payload("$type", map).map(Self::Comfy)
+                Some("comfy") => {
+                    super::decode::payload("$type", "comfy", map).map(Self::Comfy)
                 }
-                ::std::option::Option::Some("imageResourceTraining") => {
-                    super::decode::payload("$type", map).map(Self::ImageResourceTraining)
+                Some("imageResourceTraining") => {
+                    super::decode::payload("$type", "imageResourceTraining", map)
+                        .map(Self::ImageResourceTraining)
                 }
-                ::std::option::Option::Some("blobUpload") => {
-                    super::decode::payload("$type", map).map(Self::BlobUpload)
+                Some("blobUpload") => {
+                    super::decode::payload("$type", "blobUpload", map)
+                        .map(Self::BlobUpload)
                 }
-                ::std::option::Option::Some("blobGet") => {
-                    super::decode::payload("$type", map).map(Self::BlobGet)
+                Some("blobGet") => {
+                    super::decode::payload("$type", "blobGet", map).map(Self::BlobGet)
                 }
-                ::std::option::Option::Some("blobPin") => {
-                    super::decode::payload("$type", map).map(Self::BlobPin)
+                Some("blobPin") => {
+                    super::decode::payload("$type", "blobPin", map).map(Self::BlobPin)
                 }
-                ::std::option::Option::Some("blobUnpin") => {
-                    super::decode::payload("$type", map).map(Self::BlobUnpin)
+                Some("blobUnpin") => {
+                    super::decode::payload("$type", "blobUnpin", map)
+                        .map(Self::BlobUnpin)
                 }
-                ::std::option::Option::Some("blobDelete") => {
-                    super::decode::payload("$type", map).map(Self::BlobDelete)
+                Some("blobDelete") => {
+                    super::decode::payload("$type", "blobDelete", map)
+                        .map(Self::BlobDelete)
                 }
-                ::std::option::Option::Some("imageTransform") => {
-                    super::decode::payload("$type", map).map(Self::ImageTransform)
+                Some("imageTransform") => {
+                    super::decode::payload("$type", "imageTransform", map)
+                        .map(Self::ImageTransform)
                 }
-                ::std::option::Option::Some("copyAsset") => {
-                    super::decode::payload("$type", map).map(Self::CopyAsset)
+                Some("copyAsset") => {
+                    super::decode::payload("$type", "copyAsset", map)
+                        .map(Self::CopyAsset)
                 }
-                ::std::option::Option::Some("clearAssets") => {
-                    super::decode::payload("$type", map).map(Self::ClearAssets)
+                Some("clearAssets") => {
+                    super::decode::payload("$type", "clearAssets", map)
+                        .map(Self::ClearAssets)
                 }
-                ::std::option::Option::Some("wdTagging") => {
-                    super::decode::payload("$type", map).map(Self::WdTagging)
+                Some("wdTagging") => {
+                    super::decode::payload("$type", "wdTagging", map)
+                        .map(Self::WdTagging)
                 }
-                ::std::option::Option::Some("mediaTagging") => {
-                    super::decode::payload("$type", map).map(Self::MediaTagging)
+                Some("mediaTagging") => {
+                    super::decode::payload("$type", "mediaTagging", map)
+                        .map(Self::MediaTagging)
                 }
-                ::std::option::Option::Some("movieRating") => {
-                    super::decode::payload("$type", map).map(Self::MovieRating)
+                Some("movieRating") => {
+                    super::decode::payload("$type", "movieRating", map)
+                        .map(Self::MovieRating)
                 }
-                ::std::option::Option::Some("prepareModel") => {
-                    super::decode::payload("$type", map).map(Self::PrepareModel)
+                Some("prepareModel") => {
+                    super::decode::payload("$type", "prepareModel", map)
+                        .map(Self::PrepareModel)
                 }
-                ::std::option::Option::Some("imageEmbedding") => {
-                    super::decode::payload("$type", map).map(Self::ImageEmbedding)
+                Some("imageEmbedding") => {
+                    super::decode::payload("$type", "imageEmbedding", map)
+                        .map(Self::ImageEmbedding)
                 }
-                ::std::option::Option::Some("rebootWorker") => {
-                    super::decode::payload("$type", map).map(Self::RebootWorker)
+                Some("rebootWorker") => {
+                    super::decode::payload("$type", "rebootWorker", map)
+                        .map(Self::RebootWorker)
                 }
-                _ => ::std::result::Result::Ok(Self::Unknown(map)),
+                _ => Ok(Self::Unknown(map)),
             }
         }
     }
@@ -997,23 +1011,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -1021,21 +1031,21 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
     }
     /// Makes pictures from text. One job is made for each of `quantity`.
@@ -1044,23 +1054,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct TextToImageJobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -1068,38 +1074,38 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// The checkpoint, as an AIR identifier such as `urn:air:sdxl:checkpoint:civitai:101055@128078`. The server cannot work without it. The older form `@civitai/<versionId>` is taken too.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub model: Option<String>,
         /// What to draw and how. The server cannot work without it.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub params: Option<ImageJobParams>,
         /// How many jobs to make from this template. The server's default is 1.
         ///
         /// Limits: 1..=100.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub quantity: Option<i32>,
         /// Networks applied on top of the checkpoint, by AIR identifier; the short form `civitai:<modelId>@<versionId>` works as a key too.
         #[serde(
             rename = "additionalNetworks",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub additional_networks: Option<
             std::collections::BTreeMap<String, ImageJobNetworkParams>,
@@ -1108,80 +1114,61 @@ pub mod types {
         #[serde(
             rename = "controlNets",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub control_nets: Option<Vec<ImageJobControlNet>>,
         /// The family of the checkpoint, such as `SDXL` or `SD_1_5`. Official clients send it although it is undocumented here; the server does without.
-        #[serde(
-            rename = "baseModel",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "baseModel", default, skip_serializing_if = "Option::is_none")]
         pub base_model: Option<String>,
         /// How many pictures one job makes; its result then lists several. Taken from an official client. The server's default is 1.
         ///
         /// Limits: at least 1.
-        #[serde(
-            rename = "batchSize",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "batchSize", default, skip_serializing_if = "Option::is_none")]
         pub batch_size: Option<i32>,
         /// Share of the price given to the model's creator on top. Seen only on the provider's own web site.
         ///
         /// Limits: 0..=1.
-        #[serde(
-            rename = "creatorTip",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "creatorTip", default, skip_serializing_if = "Option::is_none")]
         pub creator_tip: Option<f64>,
         /// Share of the price given to the provider on top. Seen only on the provider's own web site.
         ///
         /// Limits: 0..=1.
-        #[serde(
-            rename = "civitaiTip",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "civitaiTip", default, skip_serializing_if = "Option::is_none")]
         pub civitai_tip: Option<f64>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl TextToImageJobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -1190,55 +1177,49 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `model`.
         #[must_use]
-        pub fn model(mut self, model: impl ::std::convert::Into<String>) -> Self {
-            self.model = ::std::option::Option::Some(model.into());
+        pub fn model(mut self, model: impl Into<String>) -> Self {
+            self.model = Some(model.into());
             self
         }
         /// Sets `params`.
         #[must_use]
         pub fn params(mut self, params: ImageJobParams) -> Self {
-            self.params = ::std::option::Option::Some(params);
+            self.params = Some(params);
             self
         }
         /// Sets `quantity`.
         #[must_use]
         pub fn quantity(mut self, quantity: i32) -> Self {
-            self.quantity = ::std::option::Option::Some(quantity);
+            self.quantity = Some(quantity);
             self
         }
         /// Sets `additionalNetworks`.
@@ -1250,40 +1231,37 @@ pub mod types {
                 ImageJobNetworkParams,
             >,
         ) -> Self {
-            self.additional_networks = ::std::option::Option::Some(additional_networks);
+            self.additional_networks = Some(additional_networks);
             self
         }
         /// Sets `controlNets`.
         #[must_use]
         pub fn control_nets(mut self, control_nets: Vec<ImageJobControlNet>) -> Self {
-            self.control_nets = ::std::option::Option::Some(control_nets);
+            self.control_nets = Some(control_nets);
             self
         }
         /// Sets `baseModel`.
         #[must_use]
-        pub fn base_model(
-            mut self,
-            base_model: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.base_model = ::std::option::Option::Some(base_model.into());
+        pub fn base_model(mut self, base_model: impl Into<String>) -> Self {
+            self.base_model = Some(base_model.into());
             self
         }
         /// Sets `batchSize`.
         #[must_use]
         pub fn batch_size(mut self, batch_size: i32) -> Self {
-            self.batch_size = ::std::option::Option::Some(batch_size);
+            self.batch_size = Some(batch_size);
             self
         }
         /// Sets `creatorTip`.
         #[must_use]
         pub fn creator_tip(mut self, creator_tip: f64) -> Self {
-            self.creator_tip = ::std::option::Option::Some(creator_tip);
+            self.creator_tip = Some(creator_tip);
             self
         }
         /// Sets `civitaiTip`.
         #[must_use]
         pub fn civitai_tip(mut self, civitai_tip: f64) -> Self {
-            self.civitai_tip = ::std::option::Option::Some(civitai_tip);
+            self.civitai_tip = Some(civitai_tip);
             self
         }
     }
@@ -1292,31 +1270,27 @@ pub mod types {
     #[non_exhaustive]
     pub struct ImageJobParams {
         /// What the picture shows.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub prompt: Option<String>,
         /// What the picture must not show.
         #[serde(
             rename = "negativePrompt",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub negative_prompt: Option<String>,
         /// The sampling method.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub scheduler: Option<Scheduler>,
         /// Sampling steps. The server's default is 20.
         ///
         /// Limits: 1..=150.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub steps: Option<i32>,
         /// How closely the picture follows the prompt. The server's default is 7.
         ///
         /// Limits: 1..=30.
-        #[serde(
-            rename = "cfgScale",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "cfgScale", default, skip_serializing_if = "Option::is_none")]
         pub cfg_scale: Option<f64>,
         /// Width in pixels.
         ///
@@ -1329,87 +1303,73 @@ pub mod types {
         /// Start of the random numbers; the same seed gives the same picture. -1 draws one.
         ///
         /// Limits: -1..=4294967295.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub seed: Option<i64>,
         /// How many of the last layers of the text encoder are left out.
-        #[serde(
-            rename = "clipSkip",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "clipSkip", default, skip_serializing_if = "Option::is_none")]
         pub clip_skip: Option<i32>,
         /// The family of the checkpoint. Seen only on the provider's own web site.
-        #[serde(
-            rename = "baseModel",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "baseModel", default, skip_serializing_if = "Option::is_none")]
         pub base_model: Option<String>,
         /// A source image to start from. Known from a third-party client only; unconfirmed.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub image: Option<String>,
         /// How far the picture may leave the source image. Known from a third-party client only; unconfirmed.
         ///
         /// Limits: 0..=1.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub strength: Option<f64>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl ImageJobParams {
         /// A value with the members that have to be there.
         pub fn new(width: i32, height: i32) -> Self {
             Self {
-                prompt: ::std::option::Option::None,
-                negative_prompt: ::std::option::Option::None,
-                scheduler: ::std::option::Option::None,
-                steps: ::std::option::Option::None,
-                cfg_scale: ::std::option::Option::None,
+                prompt: None,
+                negative_prompt: None,
+                scheduler: None,
+                steps: None,
+                cfg_scale: None,
                 width,
                 height,
-                seed: ::std::option::Option::None,
-                clip_skip: ::std::option::Option::None,
-                base_model: ::std::option::Option::None,
-                image: ::std::option::Option::None,
-                strength: ::std::option::Option::None,
-                extra: ::std::default::Default::default(),
+                seed: None,
+                clip_skip: None,
+                base_model: None,
+                image: None,
+                strength: None,
+                extra: Default::default(),
             }
         }
         /// Sets `prompt`.
         #[must_use]
-        pub fn prompt(mut self, prompt: impl ::std::convert::Into<String>) -> Self {
-            self.prompt = ::std::option::Option::Some(prompt.into());
+        pub fn prompt(mut self, prompt: impl Into<String>) -> Self {
+            self.prompt = Some(prompt.into());
             self
         }
         /// Sets `negativePrompt`.
         #[must_use]
-        pub fn negative_prompt(
-            mut self,
-            negative_prompt: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.negative_prompt = ::std::option::Option::Some(negative_prompt.into());
+        pub fn negative_prompt(mut self, negative_prompt: impl Into<String>) -> Self {
+            self.negative_prompt = Some(negative_prompt.into());
             self
         }
         /// Sets `scheduler`.
         #[must_use]
-        pub fn scheduler(
-            mut self,
-            scheduler: impl ::std::convert::Into<Scheduler>,
-        ) -> Self {
-            self.scheduler = ::std::option::Option::Some(scheduler.into());
+        pub fn scheduler(mut self, scheduler: impl Into<Scheduler>) -> Self {
+            self.scheduler = Some(scheduler.into());
             self
         }
         /// Sets `steps`.
         #[must_use]
         pub fn steps(mut self, steps: i32) -> Self {
-            self.steps = ::std::option::Option::Some(steps);
+            self.steps = Some(steps);
             self
         }
         /// Sets `cfgScale`.
         #[must_use]
         pub fn cfg_scale(mut self, cfg_scale: f64) -> Self {
-            self.cfg_scale = ::std::option::Option::Some(cfg_scale);
+            self.cfg_scale = Some(cfg_scale);
             self
         }
         /// Sets `width`.
@@ -1427,34 +1387,31 @@ pub mod types {
         /// Sets `seed`.
         #[must_use]
         pub fn seed(mut self, seed: i64) -> Self {
-            self.seed = ::std::option::Option::Some(seed);
+            self.seed = Some(seed);
             self
         }
         /// Sets `clipSkip`.
         #[must_use]
         pub fn clip_skip(mut self, clip_skip: i32) -> Self {
-            self.clip_skip = ::std::option::Option::Some(clip_skip);
+            self.clip_skip = Some(clip_skip);
             self
         }
         /// Sets `baseModel`.
         #[must_use]
-        pub fn base_model(
-            mut self,
-            base_model: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.base_model = ::std::option::Option::Some(base_model.into());
+        pub fn base_model(mut self, base_model: impl Into<String>) -> Self {
+            self.base_model = Some(base_model.into());
             self
         }
         /// Sets `image`.
         #[must_use]
-        pub fn image(mut self, image: impl ::std::convert::Into<String>) -> Self {
-            self.image = ::std::option::Option::Some(image.into());
+        pub fn image(mut self, image: impl Into<String>) -> Self {
+            self.image = Some(image.into());
             self
         }
         /// Sets `strength`.
         #[must_use]
         pub fn strength(mut self, strength: f64) -> Self {
-            self.strength = ::std::option::Option::Some(strength);
+            self.strength = Some(strength);
             self
         }
     }
@@ -1463,63 +1420,56 @@ pub mod types {
     #[non_exhaustive]
     pub struct ImageJobNetworkParams {
         /// The kind of network. Older clients send it; the server reads it from the AIR identifier.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<AssetType>,
         /// Weight of a LoRA, LoCon or LyCORIS; may be negative. The server's default is 1.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub strength: Option<f64>,
         /// The word in the prompt that calls a textual inversion.
         #[serde(
             rename = "triggerWord",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub trigger_word: Option<String>,
         /// Weight on the text encoder. Known from a third-party client only; unconfirmed.
         #[serde(
             rename = "clipStrength",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub clip_strength: Option<f64>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl ImageJobNetworkParams {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `type`.
         #[must_use]
-        pub fn type_(mut self, type_: impl ::std::convert::Into<AssetType>) -> Self {
-            self.type_ = ::std::option::Option::Some(type_.into());
+        pub fn type_(mut self, type_: impl Into<AssetType>) -> Self {
+            self.type_ = Some(type_.into());
             self
         }
         /// Sets `strength`.
         #[must_use]
         pub fn strength(mut self, strength: f64) -> Self {
-            self.strength = ::std::option::Option::Some(strength);
+            self.strength = Some(strength);
             self
         }
         /// Sets `triggerWord`.
         #[must_use]
-        pub fn trigger_word(
-            mut self,
-            trigger_word: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.trigger_word = ::std::option::Option::Some(trigger_word.into());
+        pub fn trigger_word(mut self, trigger_word: impl Into<String>) -> Self {
+            self.trigger_word = Some(trigger_word.into());
             self
         }
         /// Sets `clipStrength`.
         #[must_use]
         pub fn clip_strength(mut self, clip_strength: f64) -> Self {
-            self.clip_strength = ::std::option::Option::Some(clip_strength);
+            self.clip_strength = Some(clip_strength);
             self
         }
     }
@@ -1528,103 +1478,84 @@ pub mod types {
     #[non_exhaustive]
     pub struct ImageJobControlNet {
         /// What is taken from the image.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub preprocessor: Option<ImageTransformer>,
         /// How strongly it steers. The server's default is 1.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub weight: Option<f64>,
         /// The part of the run at which it begins to steer.
         ///
         /// Limits: 0..=1.
-        #[serde(
-            rename = "startStep",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "startStep", default, skip_serializing_if = "Option::is_none")]
         pub start_step: Option<f64>,
         /// The part of the run at which it stops.
         ///
         /// Limits: 0..=1.
-        #[serde(
-            rename = "endStep",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "endStep", default, skip_serializing_if = "Option::is_none")]
         pub end_step: Option<f64>,
         /// An image that the service already keeps.
-        #[serde(
-            rename = "blobKey",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "blobKey", default, skip_serializing_if = "Option::is_none")]
         pub blob_key: Option<String>,
         /// An image on the web.
         ///
         /// Limits: format `uri`.
-        #[serde(
-            rename = "imageUrl",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "imageUrl", default, skip_serializing_if = "Option::is_none")]
         pub image_url: Option<String>,
         /// The image itself, as base64 or a data URL. Known from a third-party client only; unconfirmed.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub image: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl ImageJobControlNet {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `preprocessor`.
         #[must_use]
         pub fn preprocessor(
             mut self,
-            preprocessor: impl ::std::convert::Into<ImageTransformer>,
+            preprocessor: impl Into<ImageTransformer>,
         ) -> Self {
-            self.preprocessor = ::std::option::Option::Some(preprocessor.into());
+            self.preprocessor = Some(preprocessor.into());
             self
         }
         /// Sets `weight`.
         #[must_use]
         pub fn weight(mut self, weight: f64) -> Self {
-            self.weight = ::std::option::Option::Some(weight);
+            self.weight = Some(weight);
             self
         }
         /// Sets `startStep`.
         #[must_use]
         pub fn start_step(mut self, start_step: f64) -> Self {
-            self.start_step = ::std::option::Option::Some(start_step);
+            self.start_step = Some(start_step);
             self
         }
         /// Sets `endStep`.
         #[must_use]
         pub fn end_step(mut self, end_step: f64) -> Self {
-            self.end_step = ::std::option::Option::Some(end_step);
+            self.end_step = Some(end_step);
             self
         }
         /// Sets `blobKey`.
         #[must_use]
-        pub fn blob_key(mut self, blob_key: impl ::std::convert::Into<String>) -> Self {
-            self.blob_key = ::std::option::Option::Some(blob_key.into());
+        pub fn blob_key(mut self, blob_key: impl Into<String>) -> Self {
+            self.blob_key = Some(blob_key.into());
             self
         }
         /// Sets `imageUrl`.
         #[must_use]
-        pub fn image_url(
-            mut self,
-            image_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.image_url = ::std::option::Option::Some(image_url.into());
+        pub fn image_url(mut self, image_url: impl Into<String>) -> Self {
+            self.image_url = Some(image_url.into());
             self
         }
         /// Sets `image`.
         #[must_use]
-        pub fn image(mut self, image: impl ::std::convert::Into<String>) -> Self {
-            self.image = ::std::option::Option::Some(image.into());
+        pub fn image(mut self, image: impl Into<String>) -> Self {
+            self.image = Some(image.into());
             self
         }
     }
@@ -1634,23 +1565,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct ComfyJobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -1658,65 +1585,62 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Free-form. Official clients put the graph, in the API format of ComfyUI, under `workflow`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub params: Option<serde_json::Map<String, serde_json::Value>>,
         /// How many jobs to make from this template. Sent by an official client.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub quantity: Option<i32>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl ComfyJobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -1725,37 +1649,31 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `params`.
@@ -1764,13 +1682,13 @@ pub mod types {
             mut self,
             params: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.params = ::std::option::Option::Some(params);
+            self.params = Some(params);
             self
         }
         /// Sets `quantity`.
         #[must_use]
         pub fn quantity(mut self, quantity: i32) -> Self {
-            self.quantity = ::std::option::Option::Some(quantity);
+            self.quantity = Some(quantity);
             self
         }
     }
@@ -1780,23 +1698,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct ImageResourceTrainingJobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -1804,24 +1718,24 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// The model to start from, as an AIR identifier.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub model: Option<String>,
         /// Where the archive of training images is.
         ///
@@ -1829,55 +1743,52 @@ pub mod types {
         #[serde(
             rename = "trainingData",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub training_data: Option<String>,
         /// Settings of the trainer, free-form.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub params: Option<serde_json::Map<String, serde_json::Value>>,
         /// A price agreed beforehand, in Buzz. Added by a later revision.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// Which trainer to use. Seen only on the provider's own web site.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub engine: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl ImageResourceTrainingJobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -1886,52 +1797,43 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `model`.
         #[must_use]
-        pub fn model(mut self, model: impl ::std::convert::Into<String>) -> Self {
-            self.model = ::std::option::Option::Some(model.into());
+        pub fn model(mut self, model: impl Into<String>) -> Self {
+            self.model = Some(model.into());
             self
         }
         /// Sets `trainingData`.
         #[must_use]
-        pub fn training_data(
-            mut self,
-            training_data: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.training_data = ::std::option::Option::Some(training_data.into());
+        pub fn training_data(mut self, training_data: impl Into<String>) -> Self {
+            self.training_data = Some(training_data.into());
             self
         }
         /// Sets `params`.
@@ -1940,19 +1842,19 @@ pub mod types {
             mut self,
             params: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.params = ::std::option::Option::Some(params);
+            self.params = Some(params);
             self
         }
         /// Sets `cost`.
         #[must_use]
         pub fn cost(mut self, cost: f64) -> Self {
-            self.cost = ::std::option::Option::Some(cost);
+            self.cost = Some(cost);
             self
         }
         /// Sets `engine`.
         #[must_use]
-        pub fn engine(mut self, engine: impl ::std::convert::Into<String>) -> Self {
-            self.engine = ::std::option::Option::Some(engine.into());
+        pub fn engine(mut self, engine: impl Into<String>) -> Self {
+            self.engine = Some(engine.into());
             self
         }
     }
@@ -1962,23 +1864,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct UploadBlobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -1986,68 +1884,65 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Key of the blob. Absent: a new one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub key: Option<String>,
         /// Whether an existing blob may be replaced.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub replace: Option<bool>,
         /// How long the upload address is good.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub duration: Option<crate::wire::TimeSpanText>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl UploadBlobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -2056,58 +1951,52 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `key`.
         #[must_use]
-        pub fn key(mut self, key: impl ::std::convert::Into<String>) -> Self {
-            self.key = ::std::option::Option::Some(key.into());
+        pub fn key(mut self, key: impl Into<String>) -> Self {
+            self.key = Some(key.into());
             self
         }
         /// Sets `replace`.
         #[must_use]
         pub fn replace(mut self, replace: bool) -> Self {
-            self.replace = ::std::option::Option::Some(replace);
+            self.replace = Some(replace);
             self
         }
         /// Sets `duration`.
         #[must_use]
         pub fn duration(
             mut self,
-            duration: impl ::std::convert::Into<crate::wire::TimeSpanText>,
+            duration: impl Into<crate::wire::TimeSpanText>,
         ) -> Self {
-            self.duration = ::std::option::Option::Some(duration.into());
+            self.duration = Some(duration.into());
             self
         }
     }
@@ -2117,23 +2006,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct GetBlobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -2141,65 +2026,62 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Key of the blob.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub key: Option<String>,
         /// How long the address is good.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub duration: Option<crate::wire::TimeSpanText>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl GetBlobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -2208,52 +2090,46 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `key`.
         #[must_use]
-        pub fn key(mut self, key: impl ::std::convert::Into<String>) -> Self {
-            self.key = ::std::option::Option::Some(key.into());
+        pub fn key(mut self, key: impl Into<String>) -> Self {
+            self.key = Some(key.into());
             self
         }
         /// Sets `duration`.
         #[must_use]
         pub fn duration(
             mut self,
-            duration: impl ::std::convert::Into<crate::wire::TimeSpanText>,
+            duration: impl Into<crate::wire::TimeSpanText>,
         ) -> Self {
-            self.duration = ::std::option::Option::Some(duration.into());
+            self.duration = Some(duration.into());
             self
         }
     }
@@ -2263,23 +2139,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct PinBlobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -2287,62 +2159,59 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Key of the blob.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub key: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl PinBlobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -2351,43 +2220,37 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `key`.
         #[must_use]
-        pub fn key(mut self, key: impl ::std::convert::Into<String>) -> Self {
-            self.key = ::std::option::Option::Some(key.into());
+        pub fn key(mut self, key: impl Into<String>) -> Self {
+            self.key = Some(key.into());
             self
         }
     }
@@ -2397,23 +2260,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct UnpinBlobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -2421,62 +2280,59 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Key of the blob.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub key: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl UnpinBlobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -2485,43 +2341,37 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `key`.
         #[must_use]
-        pub fn key(mut self, key: impl ::std::convert::Into<String>) -> Self {
-            self.key = ::std::option::Option::Some(key.into());
+        pub fn key(mut self, key: impl Into<String>) -> Self {
+            self.key = Some(key.into());
             self
         }
     }
@@ -2531,23 +2381,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct DeleteBlobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -2555,62 +2401,59 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Key of the blob.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub key: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl DeleteBlobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -2619,43 +2462,37 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `key`.
         #[must_use]
-        pub fn key(mut self, key: impl ::std::convert::Into<String>) -> Self {
-            self.key = ::std::option::Option::Some(key.into());
+        pub fn key(mut self, key: impl Into<String>) -> Self {
+            self.key = Some(key.into());
             self
         }
     }
@@ -2665,23 +2502,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct ImageTransformJobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -2689,43 +2522,35 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// The image, on the web.
         ///
         /// Limits: format `uri`.
-        #[serde(
-            rename = "imageUrl",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "imageUrl", default, skip_serializing_if = "Option::is_none")]
         pub image_url: Option<String>,
         /// The image, as a blob of the service.
-        #[serde(
-            rename = "blobKey",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "blobKey", default, skip_serializing_if = "Option::is_none")]
         pub blob_key: Option<String>,
         /// Whether an existing result may be replaced.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub replace: Option<bool>,
         /// The preprocessor.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub transformer: Option<ImageTransformer>,
         /// Where the result is put. Absent: into a blob.
         ///
@@ -2733,49 +2558,46 @@ pub mod types {
         #[serde(
             rename = "destinationUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub destination_url: Option<String>,
         /// Settings of the preprocessor, free-form.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub params: Option<serde_json::Map<String, serde_json::Value>>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl ImageTransformJobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -2784,76 +2606,61 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `imageUrl`.
         #[must_use]
-        pub fn image_url(
-            mut self,
-            image_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.image_url = ::std::option::Option::Some(image_url.into());
+        pub fn image_url(mut self, image_url: impl Into<String>) -> Self {
+            self.image_url = Some(image_url.into());
             self
         }
         /// Sets `blobKey`.
         #[must_use]
-        pub fn blob_key(mut self, blob_key: impl ::std::convert::Into<String>) -> Self {
-            self.blob_key = ::std::option::Option::Some(blob_key.into());
+        pub fn blob_key(mut self, blob_key: impl Into<String>) -> Self {
+            self.blob_key = Some(blob_key.into());
             self
         }
         /// Sets `replace`.
         #[must_use]
         pub fn replace(mut self, replace: bool) -> Self {
-            self.replace = ::std::option::Option::Some(replace);
+            self.replace = Some(replace);
             self
         }
         /// Sets `transformer`.
         #[must_use]
-        pub fn transformer(
-            mut self,
-            transformer: impl ::std::convert::Into<ImageTransformer>,
-        ) -> Self {
-            self.transformer = ::std::option::Option::Some(transformer.into());
+        pub fn transformer(mut self, transformer: impl Into<ImageTransformer>) -> Self {
+            self.transformer = Some(transformer.into());
             self
         }
         /// Sets `destinationUrl`.
         #[must_use]
-        pub fn destination_url(
-            mut self,
-            destination_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.destination_url = ::std::option::Option::Some(destination_url.into());
+        pub fn destination_url(mut self, destination_url: impl Into<String>) -> Self {
+            self.destination_url = Some(destination_url.into());
             self
         }
         /// Sets `params`.
@@ -2862,7 +2669,7 @@ pub mod types {
             mut self,
             params: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.params = ::std::option::Option::Some(params);
+            self.params = Some(params);
             self
         }
     }
@@ -2872,23 +2679,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct CopyAssetRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -2896,35 +2699,27 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// The job that made it.
-        #[serde(
-            rename = "jobId",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "jobId", default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<String>,
         /// The file's name.
-        #[serde(
-            rename = "assetName",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "assetName", default, skip_serializing_if = "Option::is_none")]
         pub asset_name: Option<String>,
         /// Where to copy it.
         ///
@@ -2932,46 +2727,43 @@ pub mod types {
         #[serde(
             rename = "destinationUri",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub destination_uri: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl CopyAssetRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -2980,61 +2772,49 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `jobId`.
         #[must_use]
-        pub fn job_id(mut self, job_id: impl ::std::convert::Into<String>) -> Self {
-            self.job_id = ::std::option::Option::Some(job_id.into());
+        pub fn job_id(mut self, job_id: impl Into<String>) -> Self {
+            self.job_id = Some(job_id.into());
             self
         }
         /// Sets `assetName`.
         #[must_use]
-        pub fn asset_name(
-            mut self,
-            asset_name: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.asset_name = ::std::option::Option::Some(asset_name.into());
+        pub fn asset_name(mut self, asset_name: impl Into<String>) -> Self {
+            self.asset_name = Some(asset_name.into());
             self
         }
         /// Sets `destinationUri`.
         #[must_use]
-        pub fn destination_uri(
-            mut self,
-            destination_uri: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.destination_uri = ::std::option::Option::Some(destination_uri.into());
+        pub fn destination_uri(mut self, destination_uri: impl Into<String>) -> Self {
+            self.destination_uri = Some(destination_uri.into());
             self
         }
     }
@@ -3044,23 +2824,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct ClearAssetRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -3068,66 +2844,59 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// The job that made them.
-        #[serde(
-            rename = "jobId",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "jobId", default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl ClearAssetRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -3136,43 +2905,37 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `jobId`.
         #[must_use]
-        pub fn job_id(mut self, job_id: impl ::std::convert::Into<String>) -> Self {
-            self.job_id = ::std::option::Option::Some(job_id.into());
+        pub fn job_id(mut self, job_id: impl Into<String>) -> Self {
+            self.job_id = Some(job_id.into());
             self
         }
     }
@@ -3182,23 +2945,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct WdTaggingJobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -3206,21 +2965,21 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Which tagger.
         ///
@@ -3232,62 +2991,56 @@ pub mod types {
         #[serde(rename = "mediaUrl")]
         pub media_url: String,
         /// Tags below this confidence are left out.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub threshold: Option<f64>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl WdTaggingJobRequest {
         /// A value with the members that have to be there.
-        pub fn new(
-            model: impl ::std::convert::Into<String>,
-            media_url: impl ::std::convert::Into<String>,
-        ) -> Self {
+        pub fn new(model: impl Into<String>, media_url: impl Into<String>) -> Self {
             Self {
-                name: ::std::option::Option::None,
-                priority: ::std::option::Option::None,
-                providers: ::std::option::Option::None,
-                expire_at: ::std::option::Option::None,
-                properties: ::std::option::Option::None,
-                callback_url: ::std::option::Option::None,
-                timeout: ::std::option::Option::None,
-                retries: ::std::option::Option::None,
-                dependencies: ::std::option::Option::None,
+                name: None,
+                priority: None,
+                providers: None,
+                expire_at: None,
+                properties: None,
+                callback_url: None,
+                timeout: None,
+                retries: None,
+                dependencies: None,
                 model: model.into(),
                 media_url: media_url.into(),
-                threshold: ::std::option::Option::None,
-                extra: ::std::default::Default::default(),
+                threshold: None,
+                extra: Default::default(),
             }
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -3296,58 +3049,49 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `model`.
         #[must_use]
-        pub fn model(mut self, model: impl ::std::convert::Into<String>) -> Self {
+        pub fn model(mut self, model: impl Into<String>) -> Self {
             self.model = model.into();
             self
         }
         /// Sets `mediaUrl`.
         #[must_use]
-        pub fn media_url(
-            mut self,
-            media_url: impl ::std::convert::Into<String>,
-        ) -> Self {
+        pub fn media_url(mut self, media_url: impl Into<String>) -> Self {
             self.media_url = media_url.into();
             self
         }
         /// Sets `threshold`.
         #[must_use]
         pub fn threshold(mut self, threshold: f64) -> Self {
-            self.threshold = ::std::option::Option::Some(threshold);
+            self.threshold = Some(threshold);
             self
         }
     }
@@ -3357,23 +3101,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct MediaTaggingJobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -3381,21 +3121,21 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Which tagger.
         #[serde(rename = "modelId")]
@@ -3407,54 +3147,51 @@ pub mod types {
         pub media_url: String,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl MediaTaggingJobRequest {
         /// A value with the members that have to be there.
-        pub fn new(model_id: i32, media_url: impl ::std::convert::Into<String>) -> Self {
+        pub fn new(model_id: i32, media_url: impl Into<String>) -> Self {
             Self {
-                name: ::std::option::Option::None,
-                priority: ::std::option::Option::None,
-                providers: ::std::option::Option::None,
-                expire_at: ::std::option::Option::None,
-                properties: ::std::option::Option::None,
-                callback_url: ::std::option::Option::None,
-                timeout: ::std::option::Option::None,
-                retries: ::std::option::Option::None,
-                dependencies: ::std::option::Option::None,
+                name: None,
+                priority: None,
+                providers: None,
+                expire_at: None,
+                properties: None,
+                callback_url: None,
+                timeout: None,
+                retries: None,
+                dependencies: None,
                 model_id,
                 media_url: media_url.into(),
-                extra: ::std::default::Default::default(),
+                extra: Default::default(),
             }
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -3463,37 +3200,31 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `modelId`.
@@ -3504,10 +3235,7 @@ pub mod types {
         }
         /// Sets `mediaUrl`.
         #[must_use]
-        pub fn media_url(
-            mut self,
-            media_url: impl ::std::convert::Into<String>,
-        ) -> Self {
+        pub fn media_url(mut self, media_url: impl Into<String>) -> Self {
             self.media_url = media_url.into();
             self
         }
@@ -3518,23 +3246,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct MovieRatingJobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -3542,21 +3266,21 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Which rater.
         pub model: String,
@@ -3565,57 +3289,51 @@ pub mod types {
         pub media_url: String,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl MovieRatingJobRequest {
         /// A value with the members that have to be there.
-        pub fn new(
-            model: impl ::std::convert::Into<String>,
-            media_url: impl ::std::convert::Into<String>,
-        ) -> Self {
+        pub fn new(model: impl Into<String>, media_url: impl Into<String>) -> Self {
             Self {
-                name: ::std::option::Option::None,
-                priority: ::std::option::Option::None,
-                providers: ::std::option::Option::None,
-                expire_at: ::std::option::Option::None,
-                properties: ::std::option::Option::None,
-                callback_url: ::std::option::Option::None,
-                timeout: ::std::option::Option::None,
-                retries: ::std::option::Option::None,
-                dependencies: ::std::option::Option::None,
+                name: None,
+                priority: None,
+                providers: None,
+                expire_at: None,
+                properties: None,
+                callback_url: None,
+                timeout: None,
+                retries: None,
+                dependencies: None,
                 model: model.into(),
                 media_url: media_url.into(),
-                extra: ::std::default::Default::default(),
+                extra: Default::default(),
             }
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -3624,51 +3342,42 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `model`.
         #[must_use]
-        pub fn model(mut self, model: impl ::std::convert::Into<String>) -> Self {
+        pub fn model(mut self, model: impl Into<String>) -> Self {
             self.model = model.into();
             self
         }
         /// Sets `mediaUrl`.
         #[must_use]
-        pub fn media_url(
-            mut self,
-            media_url: impl ::std::convert::Into<String>,
-        ) -> Self {
+        pub fn media_url(mut self, media_url: impl Into<String>) -> Self {
             self.media_url = media_url.into();
             self
         }
@@ -3679,23 +3388,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct PrepareModelJobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -3703,72 +3408,65 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// The family of the model.
-        #[serde(
-            rename = "baseModel",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "baseModel", default, skip_serializing_if = "Option::is_none")]
         pub base_model: Option<BaseModel>,
         /// The model, as an AIR identifier.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub model: Option<String>,
         /// What to do with it.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub action: Option<PrepareModelAction>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl PrepareModelJobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -3777,61 +3475,49 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `baseModel`.
         #[must_use]
-        pub fn base_model(
-            mut self,
-            base_model: impl ::std::convert::Into<BaseModel>,
-        ) -> Self {
-            self.base_model = ::std::option::Option::Some(base_model.into());
+        pub fn base_model(mut self, base_model: impl Into<BaseModel>) -> Self {
+            self.base_model = Some(base_model.into());
             self
         }
         /// Sets `model`.
         #[must_use]
-        pub fn model(mut self, model: impl ::std::convert::Into<String>) -> Self {
-            self.model = ::std::option::Option::Some(model.into());
+        pub fn model(mut self, model: impl Into<String>) -> Self {
+            self.model = Some(model.into());
             self
         }
         /// Sets `action`.
         #[must_use]
-        pub fn action(
-            mut self,
-            action: impl ::std::convert::Into<PrepareModelAction>,
-        ) -> Self {
-            self.action = ::std::option::Option::Some(action.into());
+        pub fn action(mut self, action: impl Into<PrepareModelAction>) -> Self {
+            self.action = Some(action.into());
             self
         }
     }
@@ -3841,23 +3527,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct ImageEmbeddingJobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -3865,66 +3547,59 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Where the image is.
-        #[serde(
-            rename = "imageUrl",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "imageUrl", default, skip_serializing_if = "Option::is_none")]
         pub image_url: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl ImageEmbeddingJobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -3933,46 +3608,37 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
         /// Sets `imageUrl`.
         #[must_use]
-        pub fn image_url(
-            mut self,
-            image_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.image_url = ::std::option::Option::Some(image_url.into());
+        pub fn image_url(mut self, image_url: impl Into<String>) -> Self {
+            self.image_url = Some(image_url.into());
             self
         }
     }
@@ -3982,23 +3648,19 @@ pub mod types {
     #[non_exhaustive]
     pub struct RebootWorkerJobRequest {
         /// A name by which other templates of the same list can depend on this one.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
         /// Which jobs go first; the lower number does.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<Priority>,
         /// Only these providers may run the job. Absent or empty: any.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub providers: Option<Vec<Provider>>,
         /// The job is dropped if it has not finished by this time.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The caller's own data, any JSON. It is echoed in the status and can be searched for; names are case sensitive. The server may add entries of its own.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// An https address that gets a POST at each change of the job's state. There is no signature: put a secret into its query.
         ///
@@ -4006,59 +3668,56 @@ pub mod types {
         #[serde(
             rename = "callbackUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub callback_url: Option<String>,
         /// How long one worker may take, as `hh:mm:ss`. The server's default is `00:10:00`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout: Option<crate::wire::TimeSpanText>,
         /// How often the job is tried again before it has failed. The server's default is 0.
         ///
         /// Limits: at least 0.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub retries: Option<i32>,
         /// Names of templates of the same list whose jobs have to end first.
         ///
         /// Limits: no item twice.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten, deserialize_with = "super::decode::without_type")]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl RebootWorkerJobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl ::std::convert::Into<String>) -> Self {
-            self.name = ::std::option::Option::Some(name.into());
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
             self
         }
         /// Sets `priority`.
         #[must_use]
-        pub fn priority(
-            mut self,
-            priority: impl ::std::convert::Into<Priority>,
-        ) -> Self {
-            self.priority = ::std::option::Option::Some(priority.into());
+        pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
+            self.priority = Some(priority.into());
             self
         }
         /// Sets `providers`.
         #[must_use]
         pub fn providers(mut self, providers: Vec<Provider>) -> Self {
-            self.providers = ::std::option::Option::Some(providers);
+            self.providers = Some(providers);
             self
         }
         /// Sets `expireAt`.
         #[must_use]
         pub fn expire_at(
             mut self,
-            expire_at: impl ::std::convert::Into<consign_http::DateTime>,
+            expire_at: impl Into<consign_http::DateTime>,
         ) -> Self {
-            self.expire_at = ::std::option::Option::Some(expire_at.into());
+            self.expire_at = Some(expire_at.into());
             self
         }
         /// Sets `properties`.
@@ -4067,37 +3726,31 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `callbackUrl`.
         #[must_use]
-        pub fn callback_url(
-            mut self,
-            callback_url: impl ::std::convert::Into<String>,
-        ) -> Self {
-            self.callback_url = ::std::option::Option::Some(callback_url.into());
+        pub fn callback_url(mut self, callback_url: impl Into<String>) -> Self {
+            self.callback_url = Some(callback_url.into());
             self
         }
         /// Sets `timeout`.
         #[must_use]
-        pub fn timeout(
-            mut self,
-            timeout: impl ::std::convert::Into<crate::wire::TimeSpanText>,
-        ) -> Self {
-            self.timeout = ::std::option::Option::Some(timeout.into());
+        pub fn timeout(mut self, timeout: impl Into<crate::wire::TimeSpanText>) -> Self {
+            self.timeout = Some(timeout.into());
             self
         }
         /// Sets `retries`.
         #[must_use]
         pub fn retries(mut self, retries: i32) -> Self {
-            self.retries = ::std::option::Option::Some(retries);
+            self.retries = Some(retries);
             self
         }
         /// Sets `dependencies`.
         #[must_use]
         pub fn dependencies(mut self, dependencies: Vec<String>) -> Self {
-            self.dependencies = ::std::option::Option::Some(dependencies);
+            self.dependencies = Some(dependencies);
             self
         }
     }
@@ -4118,27 +3771,27 @@ pub mod types {
         /// A form that is not known here; it is written back as it came.
         Other(serde_json::Value),
     }
-    impl ::std::convert::From<i32> for Priority {
+    impl From<i32> for Priority {
         fn from(value: i32) -> Self {
             Self::Number(value)
         }
     }
-    impl ::std::convert::From<RangedPriority> for Priority {
+    impl From<RangedPriority> for Priority {
         fn from(value: RangedPriority) -> Self {
             Self::RangedPriority(value)
         }
     }
-    impl ::std::convert::From<FixedPriority> for Priority {
+    impl From<FixedPriority> for Priority {
         fn from(value: FixedPriority) -> Self {
             Self::FixedPriority(value)
         }
     }
-    impl ::std::convert::From<String> for Priority {
+    impl From<String> for Priority {
         fn from(value: String) -> Self {
             Self::Level(value)
         }
     }
-    impl ::std::convert::From<&str> for Priority {
+    impl From<&str> for Priority {
         fn from(value: &str) -> Self {
             Self::Level(value.to_owned())
         }
@@ -4147,7 +3800,7 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             match self {
                 Self::Number(value) => value.serialize(serializer),
                 Self::RangedPriority(value) => value.serialize(serializer),
@@ -4160,33 +3813,29 @@ pub mod types {
     impl<'de> serde::Deserialize<'de> for Priority {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
+        ) -> Result<Self, D::Error> {
             let value = serde_json::Value::deserialize(deserializer)?;
-            if let ::std::result::Result::Ok(form) = <i32 as serde::Deserialize>::deserialize(
-                &value,
-            ) {
-                return ::std::result::Result::Ok(Self::Number(form));
+            if let Ok(form) = <i32 as serde::Deserialize>::deserialize(&value) {
+                return Ok(Self::Number(form));
             }
             if super::decode::has(&value, &["min", "max"], &[])
-                && let ::std::result::Result::Ok(form) = <RangedPriority as serde::Deserialize>::deserialize(
+                && let Ok(form) = <RangedPriority as serde::Deserialize>::deserialize(
                     &value,
                 )
             {
-                return ::std::result::Result::Ok(Self::RangedPriority(form));
+                return Ok(Self::RangedPriority(form));
             }
             if super::decode::has(&value, &["value"], &[])
-                && let ::std::result::Result::Ok(form) = <FixedPriority as serde::Deserialize>::deserialize(
+                && let Ok(form) = <FixedPriority as serde::Deserialize>::deserialize(
                     &value,
                 )
             {
-                return ::std::result::Result::Ok(Self::FixedPriority(form));
+                return Ok(Self::FixedPriority(form));
             }
-            if let ::std::result::Result::Ok(form) = <String as serde::Deserialize>::deserialize(
-                &value,
-            ) {
-                return ::std::result::Result::Ok(Self::Level(form));
+            if let Ok(form) = <String as serde::Deserialize>::deserialize(&value) {
+                return Ok(Self::Level(form));
             }
-            ::std::result::Result::Ok(Self::Other(value))
+            Ok(Self::Other(value))
         }
     }
     /// A place between two numbers, chosen by the server: the more jobs with the same properties came lately, the nearer to `max`.
@@ -4199,7 +3848,7 @@ pub mod types {
         pub max: i32,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl RangedPriority {
         /// A value with the members that have to be there.
@@ -4207,7 +3856,7 @@ pub mod types {
             Self {
                 min,
                 max,
-                extra: ::std::default::Default::default(),
+                extra: Default::default(),
             }
         }
         /// Sets `min`.
@@ -4231,14 +3880,14 @@ pub mod types {
         pub value: i32,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl FixedPriority {
         /// A value with the members that have to be there.
         pub fn new(value: i32) -> Self {
             Self {
                 value,
-                extra: ::std::default::Default::default(),
+                extra: Default::default(),
             }
         }
         /// Sets `value`.
@@ -4253,31 +3902,27 @@ pub mod types {
     #[non_exhaustive]
     pub struct QueryJobsRequest {
         /// The cursor of the page before. Absent: the first page.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cursor: Option<String>,
         /// Properties that the jobs have, any JSON.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// Only jobs of this type, such as `TextToImage`. From a later revision.
-        #[serde(
-            rename = "jobType",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "jobType", default, skip_serializing_if = "Option::is_none")]
         pub job_type: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl QueryJobsRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `cursor`.
         #[must_use]
-        pub fn cursor(mut self, cursor: impl ::std::convert::Into<String>) -> Self {
-            self.cursor = ::std::option::Option::Some(cursor.into());
+        pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+            self.cursor = Some(cursor.into());
             self
         }
         /// Sets `properties`.
@@ -4286,13 +3931,13 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
         /// Sets `jobType`.
         #[must_use]
-        pub fn job_type(mut self, job_type: impl ::std::convert::Into<String>) -> Self {
-            self.job_type = ::std::option::Option::Some(job_type.into());
+        pub fn job_type(mut self, job_type: impl Into<String>) -> Self {
+            self.job_type = Some(job_type.into());
             self
         }
     }
@@ -4301,24 +3946,24 @@ pub mod types {
     #[non_exhaustive]
     pub struct TaintJobRequest {
         /// The reason, for people.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub reason: Option<String>,
         /// More about it, free-form.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub context: Option<serde_json::Map<String, serde_json::Value>>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl TaintJobRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `reason`.
         #[must_use]
-        pub fn reason(mut self, reason: impl ::std::convert::Into<String>) -> Self {
-            self.reason = ::std::option::Option::Some(reason.into());
+        pub fn reason(mut self, reason: impl Into<String>) -> Self {
+            self.reason = Some(reason.into());
             self
         }
         /// Sets `context`.
@@ -4327,7 +3972,7 @@ pub mod types {
             mut self,
             context: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.context = ::std::option::Option::Some(context);
+            self.context = Some(context);
             self
         }
     }
@@ -4336,27 +3981,27 @@ pub mod types {
     #[non_exhaustive]
     pub struct TaintJobsRequest {
         /// The reason, for people.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub reason: Option<String>,
         /// More about it, free-form.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub context: Option<serde_json::Map<String, serde_json::Value>>,
         /// Properties that the jobs have. All have to match.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     impl TaintJobsRequest {
         /// A value without any member set.
         pub fn new() -> Self {
-            <Self as ::std::default::Default>::default()
+            Self::default()
         }
         /// Sets `reason`.
         #[must_use]
-        pub fn reason(mut self, reason: impl ::std::convert::Into<String>) -> Self {
-            self.reason = ::std::option::Option::Some(reason.into());
+        pub fn reason(mut self, reason: impl Into<String>) -> Self {
+            self.reason = Some(reason.into());
             self
         }
         /// Sets `context`.
@@ -4365,7 +4010,7 @@ pub mod types {
             mut self,
             context: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.context = ::std::option::Option::Some(context);
+            self.context = Some(context);
             self
         }
         /// Sets `properties`.
@@ -4374,7 +4019,7 @@ pub mod types {
             mut self,
             properties: serde_json::Map<String, serde_json::Value>,
         ) -> Self {
-            self.properties = ::std::option::Option::Some(properties);
+            self.properties = Some(properties);
             self
         }
     }
@@ -4433,7 +4078,7 @@ pub mod types {
         /// `DPM3MSDE` on the wire.
         Dpm3msde,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl Scheduler {
         /// The known values as they are on the wire.
@@ -4495,8 +4140,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "EulerA" => Self::EulerA,
                     "Euler" => Self::Euler,
@@ -4531,24 +4176,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for Scheduler {
+    impl From<&str> for Scheduler {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for Scheduler {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for Scheduler {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for Scheduler {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for Scheduler {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for Scheduler {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for Scheduler {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -4556,15 +4201,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for Scheduler {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// The kind of an additional network. `ControlNet` comes from a later revision.
@@ -4588,7 +4233,7 @@ pub mod types {
         /// `ControlNet` on the wire.
         ControlNet,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl AssetType {
         /// The known values as they are on the wire.
@@ -4616,8 +4261,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "Lora" => Self::Lora,
                     "Hypernetwork" => Self::Hypernetwork,
@@ -4635,24 +4280,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for AssetType {
+    impl From<&str> for AssetType {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for AssetType {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for AssetType {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for AssetType {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for AssetType {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for AssetType {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for AssetType {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -4660,15 +4305,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for AssetType {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// The family of a model.
@@ -4680,7 +4325,7 @@ pub mod types {
         /// `SDXL` on the wire.
         Sdxl,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl BaseModel {
         /// The known values as they are on the wire.
@@ -4693,8 +4338,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "SD_1_5" => Self::Sd15,
                     "SDXL" => Self::Sdxl,
@@ -4706,24 +4351,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for BaseModel {
+    impl From<&str> for BaseModel {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for BaseModel {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for BaseModel {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for BaseModel {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for BaseModel {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for BaseModel {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for BaseModel {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -4731,15 +4376,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for BaseModel {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// What is taken from an image.
@@ -4755,7 +4400,7 @@ pub mod types {
         /// `Rembg` on the wire.
         Rembg,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl ImageTransformer {
         /// The known values as they are on the wire.
@@ -4775,8 +4420,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "Canny" => Self::Canny,
                     "DepthZoe" => Self::DepthZoe,
@@ -4790,24 +4435,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for ImageTransformer {
+    impl From<&str> for ImageTransformer {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for ImageTransformer {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for ImageTransformer {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for ImageTransformer {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for ImageTransformer {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for ImageTransformer {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for ImageTransformer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -4815,15 +4460,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for ImageTransformer {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// What happened to a job. `Canceled` is known from the provider's own web site.
@@ -4853,7 +4498,7 @@ pub mod types {
         /// `Canceled` on the wire.
         Canceled,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl JobEventType {
         /// The known values as they are on the wire.
@@ -4887,8 +4532,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "Initialized" => Self::Initialized,
                     "Claimed" => Self::Claimed,
@@ -4909,24 +4554,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for JobEventType {
+    impl From<&str> for JobEventType {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for JobEventType {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for JobEventType {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for JobEventType {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for JobEventType {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for JobEventType {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for JobEventType {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -4934,15 +4579,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for JobEventType {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// Whether a provider can run a job.
@@ -4956,7 +4601,7 @@ pub mod types {
         /// `Available` on the wire.
         Available,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl JobSupport {
         /// The known values as they are on the wire.
@@ -4974,8 +4619,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "Unsupported" => Self::Unsupported,
                     "Unavailable" => Self::Unavailable,
@@ -4988,24 +4633,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for JobSupport {
+    impl From<&str> for JobSupport {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for JobSupport {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for JobSupport {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for JobSupport {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for JobSupport {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for JobSupport {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for JobSupport {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -5013,15 +4658,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for JobSupport {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// Whether workers have a model. `Degraded` is known from a third-party client only.
@@ -5039,7 +4684,7 @@ pub mod types {
         /// `Degraded` on the wire.
         Degraded,
         /// A value that is not known here; it is written back as it came.
-        Other(::std::string::String),
+        Other(String),
     }
     impl WorkerAssetAvailability {
         /// The known values as they are on the wire.
@@ -5061,8 +4706,8 @@ pub mod types {
                 Self::Other(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "Unknown" => Self::Unknown,
                     "Unsupported" => Self::Unsupported,
@@ -5077,24 +4722,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for WorkerAssetAvailability {
+    impl From<&str> for WorkerAssetAvailability {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Other(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for WorkerAssetAvailability {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for WorkerAssetAvailability {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Other(text))
         }
     }
-    impl ::std::str::FromStr for WorkerAssetAvailability {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for WorkerAssetAvailability {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for WorkerAssetAvailability {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for WorkerAssetAvailability {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -5102,15 +4747,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for WorkerAssetAvailability {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// Who runs a job.
@@ -5136,7 +4781,7 @@ pub mod types {
         /// `SaladShared` on the wire.
         SaladShared,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl Provider {
         /// The known values as they are on the wire.
@@ -5166,8 +4811,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "Civitai" => Self::Civitai,
                     "OctoML" => Self::OctoMl,
@@ -5186,24 +4831,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for Provider {
+    impl From<&str> for Provider {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for Provider {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for Provider {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for Provider {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for Provider {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for Provider {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for Provider {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -5211,15 +4856,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for Provider {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// What to do with a model ahead of use.
@@ -5231,7 +4876,7 @@ pub mod types {
         /// `Pin` on the wire.
         Pin,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl PrepareModelAction {
         /// The known values as they are on the wire.
@@ -5244,8 +4889,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "Upload" => Self::Upload,
                     "Pin" => Self::Pin,
@@ -5257,24 +4902,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for PrepareModelAction {
+    impl From<&str> for PrepareModelAction {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for PrepareModelAction {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for PrepareModelAction {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for PrepareModelAction {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for PrepareModelAction {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for PrepareModelAction {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for PrepareModelAction {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -5282,15 +4927,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for PrepareModelAction {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// How a member of a refused request was judged.
@@ -5306,7 +4951,7 @@ pub mod types {
         /// `Skipped` on the wire.
         Skipped,
         /// A value that is not known here; it is written back as it came.
-        Unknown(::std::string::String),
+        Unknown(String),
     }
     impl ModelValidationState {
         /// The known values as they are on the wire.
@@ -5326,8 +4971,8 @@ pub mod types {
                 Self::Unknown(text) => text,
             }
         }
-        fn known(text: &str) -> ::std::option::Option<Self> {
-            ::std::option::Option::Some(
+        fn known(text: &str) -> Option<Self> {
+            Some(
                 match text {
                     "Unvalidated" => Self::Unvalidated,
                     "Invalid" => Self::Invalid,
@@ -5341,24 +4986,24 @@ pub mod types {
             )
         }
     }
-    impl ::std::convert::From<&str> for ModelValidationState {
+    impl From<&str> for ModelValidationState {
         fn from(text: &str) -> Self {
             Self::known(text).unwrap_or_else(|| Self::Unknown(text.to_owned()))
         }
     }
-    impl ::std::convert::From<::std::string::String> for ModelValidationState {
-        fn from(text: ::std::string::String) -> Self {
+    impl From<String> for ModelValidationState {
+        fn from(text: String) -> Self {
             Self::known(&text).unwrap_or(Self::Unknown(text))
         }
     }
-    impl ::std::str::FromStr for ModelValidationState {
-        type Err = ::std::convert::Infallible;
-        fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
-            ::std::result::Result::Ok(Self::from(text))
+    impl std::str::FromStr for ModelValidationState {
+        type Err = std::convert::Infallible;
+        fn from_str(text: &str) -> Result<Self, Self::Err> {
+            Ok(Self::from(text))
         }
     }
-    impl ::std::fmt::Display for ModelValidationState {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+    impl std::fmt::Display for ModelValidationState {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.as_str())
         }
     }
@@ -5366,15 +5011,15 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(self.as_str())
         }
     }
     impl<'de> serde::Deserialize<'de> for ModelValidationState {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
-            deserializer.deserialize_str(super::decode::Text(::std::marker::PhantomData))
+        ) -> Result<Self, D::Error> {
+            deserializer.deserialize_str(super::decode::Text(std::marker::PhantomData))
         }
     }
     /// The jobs of one submission.
@@ -5382,10 +5027,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobStatusCollection {
         /// Stands for all jobs of the submission. Opaque; it grows with each job and holds characters that have to be escaped in a query. Null for a dry run.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub token: Option<String>,
         /// One status for each job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub jobs: Option<Vec<JobStatus>>,
     }
     /// How one job is doing. There is no status word: it follows from the last event, `scheduled` and the result.
@@ -5393,45 +5038,37 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobStatus {
         /// The job.
-        #[serde(
-            rename = "jobId",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "jobId", default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<consign_http::Id>,
         /// Price in Buzz.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// The caller's properties, perhaps with some of the server's.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// What the job makes. Pictures are listed here, as not available, before they exist.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub result: Option<crate::wire::JobResult>,
         /// The latest thing that happened. Older answers leave it out.
-        #[serde(
-            rename = "lastEvent",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "lastEvent", default, skip_serializing_if = "Option::is_none")]
         pub last_event: Option<JobEvent>,
         /// Where the job stands in the queue of each provider, by provider name. Empty: in no queue.
         #[serde(
             rename = "serviceProviders",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub service_providers: Option<
             std::collections::BTreeMap<String, ProviderJobStatus>,
         >,
         /// Whether the job is in a queue or being worked on.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub scheduled: Option<bool>,
         /// The job's definition, only if it was asked for with `detailed`. Its shape depends on its `type`; `TextToImageJob` and its siblings are views of it.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub job: Option<serde_json::Map<String, serde_json::Value>>,
         /// Place in the queue. Known from a third-party client only.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub position: Option<i32>,
     }
     /// Something that happened to a job. Also the body of a webhook call.
@@ -5439,103 +5076,83 @@ pub mod types {
     #[non_exhaustive]
     pub struct JobEvent {
         /// The job.
-        #[serde(
-            rename = "jobId",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "jobId", default, skip_serializing_if = "Option::is_none")]
         pub job_id: Option<consign_http::Id>,
         /// What happened.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<JobEventType>,
         /// When.
-        #[serde(
-            rename = "dateTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "dateTime", default, skip_serializing_if = "Option::is_none")]
         pub date_time: Option<consign_http::DateTime>,
         /// Who ran the job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub provider: Option<Provider>,
         /// The worker.
-        #[serde(
-            rename = "workerId",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "workerId", default, skip_serializing_if = "Option::is_none")]
         pub worker_id: Option<String>,
         /// More about it, free-form. After a failure look for `error`, `message` and `reason`, in this order.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub context: Option<serde_json::Map<String, serde_json::Value>>,
         /// How long the worker has had the job.
         #[serde(
             rename = "claimDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub claim_duration: Option<crate::wire::TimeSpanText>,
         /// How long the job has been going on.
         #[serde(
             rename = "jobDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub job_duration: Option<crate::wire::TimeSpanText>,
         /// The number of the attempt, from 0.
         #[serde(
             rename = "retryAttempt",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub retry_attempt: Option<i32>,
         /// Price in Buzz.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// The caller's properties.
         #[serde(
             rename = "jobProperties",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub job_properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// The job's type, such as `TextToImage` or `Comfy`.
-        #[serde(
-            rename = "jobType",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "jobType", default, skip_serializing_if = "Option::is_none")]
         pub job_type: Option<String>,
         /// The job's priority.
         #[serde(
             rename = "jobPriority",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub job_priority: Option<i32>,
         /// Whether the worker is done with the job.
         #[serde(
             rename = "claimHasCompleted",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub claim_has_completed: Option<bool>,
         /// Whether the job has ended: no attempt will follow.
         #[serde(
             rename = "jobHasCompleted",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub job_has_completed: Option<bool>,
         /// Seen in answers though undocumented: who ran the job.
         #[serde(
             rename = "serviceProvider",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub service_provider: Option<String>,
     }
@@ -5544,13 +5161,13 @@ pub mod types {
     #[non_exhaustive]
     pub struct ProviderJobStatus {
         /// Whether the provider can run the job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub support: Option<JobSupport>,
         /// Where the job stands in the provider's queue.
         #[serde(
             rename = "queuePosition",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub queue_position: Option<ProviderJobQueuePosition>,
     }
@@ -5562,86 +5179,82 @@ pub mod types {
         #[serde(
             rename = "precedingJobs",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub preceding_jobs: Option<i32>,
         /// Price of the jobs ahead, in Buzz.
         #[serde(
             rename = "precedingCost",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub preceding_cost: Option<f64>,
         /// How fast the queue moves.
         #[serde(
             rename = "throughputRate",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub throughput_rate: Option<f64>,
         /// The worker whose queue it is.
-        #[serde(
-            rename = "workerId",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "workerId", default, skip_serializing_if = "Option::is_none")]
         pub worker_id: Option<String>,
         /// How long until the job starts, as the server guesses.
         #[serde(
             rename = "estimatedStartDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub estimated_start_duration: Option<crate::wire::TimeSpanText>,
         /// When the job starts, as the server guesses.
         #[serde(
             rename = "estimatedStartDate",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub estimated_start_date: Option<consign_http::DateTime>,
         /// Jobs in the queue. Seen in answers though undocumented.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub jobs: Option<i32>,
         /// Price of the jobs in the queue, in Buzz. Seen in answers though undocumented.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// Workers serving the queue. Seen in answers though undocumented.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub workers: Option<i32>,
         /// How fast the queue will move. Seen in answers though undocumented.
         #[serde(
             rename = "estimatedThroughputRate",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub estimated_throughput_rate: Option<f64>,
         /// Jobs ahead by priority. Seen in answers though undocumented.
         #[serde(
             rename = "precedingPriorityJobs",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub preceding_priority_jobs: Option<i32>,
         /// Price of the jobs ahead by priority, in Buzz. Seen in answers though undocumented.
         #[serde(
             rename = "precedingPriorityCost",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub preceding_priority_cost: Option<f64>,
         /// How long until the job ends. Seen in answers though undocumented.
         #[serde(
             rename = "estimatedCompletedDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub estimated_completed_duration: Option<crate::wire::TimeSpanText>,
         /// When the job ends. Seen in answers though undocumented.
         #[serde(
             rename = "estimatedCompletedDate",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub estimated_completed_date: Option<consign_http::DateTime>,
     }
@@ -5650,60 +5263,44 @@ pub mod types {
     #[non_exhaustive]
     pub struct Job {
         /// The job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// When it was submitted.
-        #[serde(
-            rename = "createdAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "createdAt", default, skip_serializing_if = "Option::is_none")]
         pub created_at: Option<consign_http::DateTime>,
         /// When it is dropped if it has not finished.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The callback address.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub webhook: Option<String>,
         /// The caller's properties.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// The kind, such as `TextToImage`, `TextToImageV2` or `Comfy`; an open list.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Price in Buzz.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// How often the job may be tried again.
         #[serde(
             rename = "maxRetryAttempt",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_retry_attempt: Option<i32>,
         /// Jobs that have to end first.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Who submitted it.
-        #[serde(
-            rename = "issuedBy",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "issuedBy", default, skip_serializing_if = "Option::is_none")]
         pub issued_by: Option<String>,
         /// How long one worker may take.
         #[serde(
             rename = "claimDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub claim_duration: Option<crate::wire::TimeSpanText>,
     }
@@ -5712,80 +5309,60 @@ pub mod types {
     #[non_exhaustive]
     pub struct TextToImageJob {
         /// The job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// When it was submitted.
-        #[serde(
-            rename = "createdAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "createdAt", default, skip_serializing_if = "Option::is_none")]
         pub created_at: Option<consign_http::DateTime>,
         /// When it is dropped if it has not finished.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The callback address.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub webhook: Option<String>,
         /// The caller's properties.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// The kind, such as `TextToImage`, `TextToImageV2` or `Comfy`; an open list.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Price in Buzz.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// How often the job may be tried again.
         #[serde(
             rename = "maxRetryAttempt",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_retry_attempt: Option<i32>,
         /// Jobs that have to end first.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Who submitted it.
-        #[serde(
-            rename = "issuedBy",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "issuedBy", default, skip_serializing_if = "Option::is_none")]
         pub issued_by: Option<String>,
         /// How long one worker may take.
         #[serde(
             rename = "claimDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub claim_duration: Option<crate::wire::TimeSpanText>,
         /// The checkpoint.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub model: Option<String>,
         /// What to draw and how.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub params: Option<ImageJobParams>,
         /// Key of the picture's blob.
-        #[serde(
-            rename = "imageHash",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "imageHash", default, skip_serializing_if = "Option::is_none")]
         pub image_hash: Option<String>,
         /// Networks on top of the checkpoint, by AIR identifier.
         #[serde(
             rename = "additionalNetworks",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub additional_networks: Option<
             std::collections::BTreeMap<String, ImageJobNetworkParams>,
@@ -5794,28 +5371,24 @@ pub mod types {
         #[serde(
             rename = "destinationUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub destination_url: Option<String>,
         /// The family of the checkpoint.
-        #[serde(
-            rename = "baseModel",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "baseModel", default, skip_serializing_if = "Option::is_none")]
         pub base_model: Option<BaseModel>,
         /// Whether the picture becomes a blob.
         #[serde(
             rename = "storeAsBlob",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub store_as_blob: Option<bool>,
         /// Images that steer the composition.
         #[serde(
             rename = "controlNets",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub control_nets: Option<Vec<ImageJobControlNet>>,
     }
@@ -5824,84 +5397,64 @@ pub mod types {
     #[non_exhaustive]
     pub struct ImageResourceTrainingJob {
         /// The job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// When it was submitted.
-        #[serde(
-            rename = "createdAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "createdAt", default, skip_serializing_if = "Option::is_none")]
         pub created_at: Option<consign_http::DateTime>,
         /// When it is dropped if it has not finished.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The callback address.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub webhook: Option<String>,
         /// The caller's properties.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// The kind, such as `TextToImage`, `TextToImageV2` or `Comfy`; an open list.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Price in Buzz.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// How often the job may be tried again.
         #[serde(
             rename = "maxRetryAttempt",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_retry_attempt: Option<i32>,
         /// Jobs that have to end first.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Who submitted it.
-        #[serde(
-            rename = "issuedBy",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "issuedBy", default, skip_serializing_if = "Option::is_none")]
         pub issued_by: Option<String>,
         /// How long one worker may take.
         #[serde(
             rename = "claimDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub claim_duration: Option<crate::wire::TimeSpanText>,
         /// The model to start from.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub model: Option<String>,
         /// Where the training images are.
         #[serde(
             rename = "trainingData",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub training_data: Option<String>,
         /// Settings of the trainer.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub params: Option<serde_json::Map<String, serde_json::Value>>,
         /// A price agreed beforehand, in Buzz.
-        #[serde(
-            rename = "customCost",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "customCost", default, skip_serializing_if = "Option::is_none")]
         pub custom_cost: Option<f64>,
         /// Where the result is put.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub output: Option<String>,
     }
     /// Definition of a preprocessor job. A view of `JobStatus.job`.
@@ -5909,87 +5462,67 @@ pub mod types {
     #[non_exhaustive]
     pub struct ImageTransformJob {
         /// The job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// When it was submitted.
-        #[serde(
-            rename = "createdAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "createdAt", default, skip_serializing_if = "Option::is_none")]
         pub created_at: Option<consign_http::DateTime>,
         /// When it is dropped if it has not finished.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The callback address.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub webhook: Option<String>,
         /// The caller's properties.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// The kind, such as `TextToImage`, `TextToImageV2` or `Comfy`; an open list.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Price in Buzz.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// How often the job may be tried again.
         #[serde(
             rename = "maxRetryAttempt",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_retry_attempt: Option<i32>,
         /// Jobs that have to end first.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Who submitted it.
-        #[serde(
-            rename = "issuedBy",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "issuedBy", default, skip_serializing_if = "Option::is_none")]
         pub issued_by: Option<String>,
         /// How long one worker may take.
         #[serde(
             rename = "claimDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub claim_duration: Option<crate::wire::TimeSpanText>,
         /// The image.
-        #[serde(
-            rename = "imageUrl",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "imageUrl", default, skip_serializing_if = "Option::is_none")]
         pub image_url: Option<String>,
         /// The preprocessor.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub transformer: Option<ImageTransformer>,
         /// Key of the result's blob.
         #[serde(
             rename = "destinationBlobKey",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub destination_blob_key: Option<String>,
         /// Settings of the preprocessor.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub params: Option<serde_json::Map<String, serde_json::Value>>,
         /// Where the result is put.
         #[serde(
             rename = "destinationUrl",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub destination_url: Option<String>,
     }
@@ -5998,74 +5531,54 @@ pub mod types {
     #[non_exhaustive]
     pub struct WdTaggingJob {
         /// The job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// When it was submitted.
-        #[serde(
-            rename = "createdAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "createdAt", default, skip_serializing_if = "Option::is_none")]
         pub created_at: Option<consign_http::DateTime>,
         /// When it is dropped if it has not finished.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The callback address.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub webhook: Option<String>,
         /// The caller's properties.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// The kind, such as `TextToImage`, `TextToImageV2` or `Comfy`; an open list.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Price in Buzz.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// How often the job may be tried again.
         #[serde(
             rename = "maxRetryAttempt",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_retry_attempt: Option<i32>,
         /// Jobs that have to end first.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Who submitted it.
-        #[serde(
-            rename = "issuedBy",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "issuedBy", default, skip_serializing_if = "Option::is_none")]
         pub issued_by: Option<String>,
         /// How long one worker may take.
         #[serde(
             rename = "claimDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub claim_duration: Option<crate::wire::TimeSpanText>,
         /// Which tagger.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub model: Option<String>,
         /// Where the image is.
-        #[serde(
-            rename = "mediaUrl",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "mediaUrl", default, skip_serializing_if = "Option::is_none")]
         pub media_url: Option<String>,
         /// Tags below this confidence are left out.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub threshold: Option<f64>,
     }
     /// Definition of a media tagging job. A view of `JobStatus.job`.
@@ -6073,75 +5586,51 @@ pub mod types {
     #[non_exhaustive]
     pub struct MediaTaggingJob {
         /// The job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// When it was submitted.
-        #[serde(
-            rename = "createdAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "createdAt", default, skip_serializing_if = "Option::is_none")]
         pub created_at: Option<consign_http::DateTime>,
         /// When it is dropped if it has not finished.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The callback address.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub webhook: Option<String>,
         /// The caller's properties.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// The kind, such as `TextToImage`, `TextToImageV2` or `Comfy`; an open list.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Price in Buzz.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// How often the job may be tried again.
         #[serde(
             rename = "maxRetryAttempt",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_retry_attempt: Option<i32>,
         /// Jobs that have to end first.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Who submitted it.
-        #[serde(
-            rename = "issuedBy",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "issuedBy", default, skip_serializing_if = "Option::is_none")]
         pub issued_by: Option<String>,
         /// How long one worker may take.
         #[serde(
             rename = "claimDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub claim_duration: Option<crate::wire::TimeSpanText>,
         /// Which tagger.
-        #[serde(
-            rename = "modelId",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "modelId", default, skip_serializing_if = "Option::is_none")]
         pub model_id: Option<i32>,
         /// Where the image or video is.
-        #[serde(
-            rename = "mediaUrl",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "mediaUrl", default, skip_serializing_if = "Option::is_none")]
         pub media_url: Option<String>,
     }
     /// Definition of a job that loads a model. A view of `JobStatus.job`.
@@ -6149,74 +5638,54 @@ pub mod types {
     #[non_exhaustive]
     pub struct PrepareModelJob {
         /// The job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// When it was submitted.
-        #[serde(
-            rename = "createdAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "createdAt", default, skip_serializing_if = "Option::is_none")]
         pub created_at: Option<consign_http::DateTime>,
         /// When it is dropped if it has not finished.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The callback address.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub webhook: Option<String>,
         /// The caller's properties.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// The kind, such as `TextToImage`, `TextToImageV2` or `Comfy`; an open list.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Price in Buzz.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// How often the job may be tried again.
         #[serde(
             rename = "maxRetryAttempt",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_retry_attempt: Option<i32>,
         /// Jobs that have to end first.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Who submitted it.
-        #[serde(
-            rename = "issuedBy",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "issuedBy", default, skip_serializing_if = "Option::is_none")]
         pub issued_by: Option<String>,
         /// How long one worker may take.
         #[serde(
             rename = "claimDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub claim_duration: Option<crate::wire::TimeSpanText>,
         /// The family of the model.
-        #[serde(
-            rename = "baseModel",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "baseModel", default, skip_serializing_if = "Option::is_none")]
         pub base_model: Option<BaseModel>,
         /// The model.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub model: Option<String>,
         /// What is done with it.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub action: Option<PrepareModelAction>,
     }
     /// Definition of a ComfyUI job. A view of `JobStatus.job`.
@@ -6224,64 +5693,48 @@ pub mod types {
     #[non_exhaustive]
     pub struct ComfyJob {
         /// The job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// When it was submitted.
-        #[serde(
-            rename = "createdAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "createdAt", default, skip_serializing_if = "Option::is_none")]
         pub created_at: Option<consign_http::DateTime>,
         /// When it is dropped if it has not finished.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The callback address.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub webhook: Option<String>,
         /// The caller's properties.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// The kind, such as `TextToImage`, `TextToImageV2` or `Comfy`; an open list.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Price in Buzz.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// How often the job may be tried again.
         #[serde(
             rename = "maxRetryAttempt",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_retry_attempt: Option<i32>,
         /// Jobs that have to end first.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Who submitted it.
-        #[serde(
-            rename = "issuedBy",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "issuedBy", default, skip_serializing_if = "Option::is_none")]
         pub issued_by: Option<String>,
         /// How long one worker may take.
         #[serde(
             rename = "claimDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub claim_duration: Option<crate::wire::TimeSpanText>,
         /// Free-form; the graph is under `workflow`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub params: Option<serde_json::Map<String, serde_json::Value>>,
     }
     /// Definition of an embedding job. A view of `JobStatus.job`.
@@ -6289,68 +5742,48 @@ pub mod types {
     #[non_exhaustive]
     pub struct ImageEmbeddingJob {
         /// The job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// When it was submitted.
-        #[serde(
-            rename = "createdAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "createdAt", default, skip_serializing_if = "Option::is_none")]
         pub created_at: Option<consign_http::DateTime>,
         /// When it is dropped if it has not finished.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The callback address.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub webhook: Option<String>,
         /// The caller's properties.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// The kind, such as `TextToImage`, `TextToImageV2` or `Comfy`; an open list.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Price in Buzz.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// How often the job may be tried again.
         #[serde(
             rename = "maxRetryAttempt",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_retry_attempt: Option<i32>,
         /// Jobs that have to end first.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Who submitted it.
-        #[serde(
-            rename = "issuedBy",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "issuedBy", default, skip_serializing_if = "Option::is_none")]
         pub issued_by: Option<String>,
         /// How long one worker may take.
         #[serde(
             rename = "claimDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub claim_duration: Option<crate::wire::TimeSpanText>,
         /// Where the image is.
-        #[serde(
-            rename = "imageUrl",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "imageUrl", default, skip_serializing_if = "Option::is_none")]
         pub image_url: Option<String>,
     }
     /// Definition of a job that keeps models loaded. A view of `JobStatus.job`.
@@ -6358,64 +5791,48 @@ pub mod types {
     #[non_exhaustive]
     pub struct PinModelJob {
         /// The job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// When it was submitted.
-        #[serde(
-            rename = "createdAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "createdAt", default, skip_serializing_if = "Option::is_none")]
         pub created_at: Option<consign_http::DateTime>,
         /// When it is dropped if it has not finished.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The callback address.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub webhook: Option<String>,
         /// The caller's properties.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// The kind, such as `TextToImage`, `TextToImageV2` or `Comfy`; an open list.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Price in Buzz.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// How often the job may be tried again.
         #[serde(
             rename = "maxRetryAttempt",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_retry_attempt: Option<i32>,
         /// Jobs that have to end first.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Who submitted it.
-        #[serde(
-            rename = "issuedBy",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "issuedBy", default, skip_serializing_if = "Option::is_none")]
         pub issued_by: Option<String>,
         /// How long one worker may take.
         #[serde(
             rename = "claimDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub claim_duration: Option<crate::wire::TimeSpanText>,
         /// The models, by AIR identifier.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub assets: Option<std::collections::BTreeMap<String, ImageJobNetworkParams>>,
     }
     /// Definition of a job that only asks a worker for a sign of life. A view of `JobStatus.job`.
@@ -6427,71 +5844,51 @@ pub mod types {
     #[non_exhaustive]
     pub struct MovieRatingJob {
         /// The job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// When it was submitted.
-        #[serde(
-            rename = "createdAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "createdAt", default, skip_serializing_if = "Option::is_none")]
         pub created_at: Option<consign_http::DateTime>,
         /// When it is dropped if it has not finished.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The callback address.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub webhook: Option<String>,
         /// The caller's properties.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// The kind, such as `TextToImage`, `TextToImageV2` or `Comfy`; an open list.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Price in Buzz.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// How often the job may be tried again.
         #[serde(
             rename = "maxRetryAttempt",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_retry_attempt: Option<i32>,
         /// Jobs that have to end first.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Who submitted it.
-        #[serde(
-            rename = "issuedBy",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "issuedBy", default, skip_serializing_if = "Option::is_none")]
         pub issued_by: Option<String>,
         /// How long one worker may take.
         #[serde(
             rename = "claimDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub claim_duration: Option<crate::wire::TimeSpanText>,
         /// Which rater.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub model: Option<String>,
         /// Where the video is.
-        #[serde(
-            rename = "mediaUrl",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "mediaUrl", default, skip_serializing_if = "Option::is_none")]
         pub media_url: Option<String>,
     }
     /// Definition of a job that configures a worker, from a later revision. A view of `JobStatus.job`.
@@ -6499,67 +5896,51 @@ pub mod types {
     #[non_exhaustive]
     pub struct ApplyConfigurationJob {
         /// The job.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub id: Option<String>,
         /// When it was submitted.
-        #[serde(
-            rename = "createdAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "createdAt", default, skip_serializing_if = "Option::is_none")]
         pub created_at: Option<consign_http::DateTime>,
         /// When it is dropped if it has not finished.
-        #[serde(
-            rename = "expireAt",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "expireAt", default, skip_serializing_if = "Option::is_none")]
         pub expire_at: Option<consign_http::DateTime>,
         /// The callback address.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub webhook: Option<String>,
         /// The caller's properties.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub properties: Option<serde_json::Map<String, serde_json::Value>>,
         /// The kind, such as `TextToImage`, `TextToImageV2` or `Comfy`; an open list.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// Price in Buzz.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cost: Option<f64>,
         /// How often the job may be tried again.
         #[serde(
             rename = "maxRetryAttempt",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub max_retry_attempt: Option<i32>,
         /// Jobs that have to end first.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub dependencies: Option<Vec<String>>,
         /// Who submitted it.
-        #[serde(
-            rename = "issuedBy",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "issuedBy", default, skip_serializing_if = "Option::is_none")]
         pub issued_by: Option<String>,
         /// How long one worker may take.
         #[serde(
             rename = "claimDuration",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub claim_duration: Option<crate::wire::TimeSpanText>,
         /// Which configuration.
         #[serde(
             rename = "configurationId",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub configuration_id: Option<String>,
     }
@@ -6568,10 +5949,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct QueryJobsResult {
         /// Goes into the next request. Null, absent or empty: this was the last page.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cursor: Option<String>,
         /// The jobs of this page.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub jobs: Option<Vec<JobStatus>>,
     }
     /// What a taint call did.
@@ -6579,7 +5960,7 @@ pub mod types {
     #[non_exhaustive]
     pub struct TaintJobsResult {
         /// How many jobs were tainted.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub jobs: Option<i32>,
     }
     /// Whether the workers have a model.
@@ -6587,10 +5968,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct ProviderAssetAvailability {
         /// Whether they have it.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub availability: Option<WorkerAssetAvailability>,
         /// How many workers can use it.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub workers: Option<i32>,
     }
     /// What was used in a period.
@@ -6598,28 +5979,16 @@ pub mod types {
     #[non_exhaustive]
     pub struct ConsumptionDetails {
         /// How many images were made.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub images: Option<i32>,
         /// What they cost, in Buzz.
-        #[serde(
-            rename = "totalCost",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "totalCost", default, skip_serializing_if = "Option::is_none")]
         pub total_cost: Option<f64>,
         /// Start of the period.
-        #[serde(
-            rename = "startDate",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "startDate", default, skip_serializing_if = "Option::is_none")]
         pub start_date: Option<consign_http::DateTime>,
         /// End of the period.
-        #[serde(
-            rename = "endDate",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "endDate", default, skip_serializing_if = "Option::is_none")]
         pub end_date: Option<consign_http::DateTime>,
     }
     /// One page of past submissions.
@@ -6627,10 +5996,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct QueryRequestsResult {
         /// Where the next page begins; null on the last. How it is written into the next request is not known.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cursor: Option<RequestsCursor>,
         /// The submissions of this page.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub requests: Option<Vec<RequestRecord>>,
     }
     /// A place in the list of past submissions.
@@ -6641,15 +6010,11 @@ pub mod types {
         #[serde(
             rename = "nextDateTime",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub next_date_time: Option<consign_http::DateTime>,
         /// Identifier of the next submission.
-        #[serde(
-            rename = "nextId",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "nextId", default, skip_serializing_if = "Option::is_none")]
         pub next_id: Option<String>,
     }
     /// One past submission.
@@ -6657,14 +6022,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct RequestRecord {
         /// When it was made.
-        #[serde(
-            rename = "dateTime",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "dateTime", default, skip_serializing_if = "Option::is_none")]
         pub date_time: Option<consign_http::DateTime>,
         /// Its jobs.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub jobs: Option<Vec<RequestJob>>,
     }
     /// One job of a past submission.
@@ -6672,14 +6033,10 @@ pub mod types {
     #[non_exhaustive]
     pub struct RequestJob {
         /// The job's definition, as in `JobStatus.job`.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub job: Option<serde_json::Map<String, serde_json::Value>>,
         /// The latest thing that happened to it.
-        #[serde(
-            rename = "lastEvent",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "lastEvent", default, skip_serializing_if = "Option::is_none")]
         pub last_event: Option<JobEvent>,
     }
     /// Availability by model, each named as it was asked for.
@@ -6692,44 +6049,36 @@ pub mod types {
     #[non_exhaustive]
     pub struct ProblemDetails {
         /// What kind of problem, as a URL.
-        #[serde(
-            rename = "type",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub type_: Option<String>,
         /// The problem in a few words.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub title: Option<String>,
         /// The HTTP status.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub status: Option<i32>,
         /// What went wrong this time.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub detail: Option<String>,
         /// Which occurrence.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub instance: Option<String>,
         /// Complaints by member of the request.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub errors: Option<std::collections::BTreeMap<String, Vec<String>>>,
         /// The server's name for the request, for a support case.
-        #[serde(
-            rename = "traceId",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "traceId", default, skip_serializing_if = "Option::is_none")]
         pub trace_id: Option<String>,
         /// Members that are not known here; they are written back as they came.
         #[serde(flatten)]
-        pub extra: serde_json::Map<::std::string::String, serde_json::Value>,
+        pub extra: serde_json::Map<String, serde_json::Value>,
     }
     /// An error in one sentence, such as `Insufficient Buzz` (not enough credit).
     #[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]
     #[non_exhaustive]
     pub struct ErrorMessage {
         /// What went wrong.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub error: Option<String>,
     }
     /// How one member of a refused taint request was judged.
@@ -6737,38 +6086,34 @@ pub mod types {
     #[non_exhaustive]
     pub struct ModelStateEntry {
         /// The value as it came.
-        #[serde(
-            rename = "rawValue",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "rawValue", default, skip_serializing_if = "Option::is_none")]
         pub raw_value: Option<serde_json::Value>,
         /// The value as text.
         #[serde(
             rename = "attemptedValue",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub attempted_value: Option<String>,
         /// What is wrong with it.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub errors: Option<Vec<ModelError>>,
         /// The verdict.
         #[serde(
             rename = "validationState",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub validation_state: Option<ModelValidationState>,
         /// Whether it holds others.
         #[serde(
             rename = "isContainerNode",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub is_container_node: Option<bool>,
         /// The members inside.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub children: Option<Vec<ModelStateEntry>>,
     }
     /// One complaint. The two pairs of members belong to two revisions.
@@ -6776,24 +6121,20 @@ pub mod types {
     #[non_exhaustive]
     pub struct ModelError {
         /// The server's exception, free-form.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub exception: Option<serde_json::Value>,
         /// The complaint.
         #[serde(
             rename = "errorMessage",
             default,
-            skip_serializing_if = "::std::option::Option::is_none"
+            skip_serializing_if = "Option::is_none"
         )]
         pub error_message: Option<String>,
         /// The complaint, in a later revision.
-        #[serde(default, skip_serializing_if = "::std::option::Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         pub message: Option<String>,
         /// Where the server was, in a later revision.
-        #[serde(
-            rename = "stackTrace",
-            default,
-            skip_serializing_if = "::std::option::Option::is_none"
-        )]
+        #[serde(rename = "stackTrace", default, skip_serializing_if = "Option::is_none")]
         pub stack_trace: Option<String>,
     }
     /// Complaints by member, or a problem document.
@@ -6809,13 +6150,12 @@ pub mod types {
         /// A form that is not known here; it is written back as it came.
         Other(serde_json::Value),
     }
-    impl ::std::convert::From<std::collections::BTreeMap<String, ModelStateEntry>>
-    for TaintError {
+    impl From<std::collections::BTreeMap<String, ModelStateEntry>> for TaintError {
         fn from(value: std::collections::BTreeMap<String, ModelStateEntry>) -> Self {
             Self::Map(value)
         }
     }
-    impl ::std::convert::From<ProblemDetails> for TaintError {
+    impl From<ProblemDetails> for TaintError {
         fn from(value: ProblemDetails) -> Self {
             Self::ProblemDetails(value)
         }
@@ -6824,7 +6164,7 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             match self {
                 Self::Map(value) => value.serialize(serializer),
                 Self::ProblemDetails(value) => value.serialize(serializer),
@@ -6835,24 +6175,24 @@ pub mod types {
     impl<'de> serde::Deserialize<'de> for TaintError {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
+        ) -> Result<Self, D::Error> {
             let value = serde_json::Value::deserialize(deserializer)?;
             if super::decode::has(&value, &[], &[])
-                && let ::std::result::Result::Ok(form) = <std::collections::BTreeMap<
+                && let Ok(form) = <std::collections::BTreeMap<
                     String,
                     ModelStateEntry,
                 > as serde::Deserialize>::deserialize(&value)
             {
-                return ::std::result::Result::Ok(Self::Map(form));
+                return Ok(Self::Map(form));
             }
             if super::decode::has(&value, &[], &[])
-                && let ::std::result::Result::Ok(form) = <ProblemDetails as serde::Deserialize>::deserialize(
+                && let Ok(form) = <ProblemDetails as serde::Deserialize>::deserialize(
                     &value,
                 )
             {
-                return ::std::result::Result::Ok(Self::ProblemDetails(form));
+                return Ok(Self::ProblemDetails(form));
             }
-            ::std::result::Result::Ok(Self::Other(value))
+            Ok(Self::Other(value))
         }
     }
     /// Not enough credit, in a sentence; or a problem document.
@@ -6868,12 +6208,12 @@ pub mod types {
         /// A form that is not known here; it is written back as it came.
         Other(serde_json::Value),
     }
-    impl ::std::convert::From<ErrorMessage> for CreditError {
+    impl From<ErrorMessage> for CreditError {
         fn from(value: ErrorMessage) -> Self {
             Self::ErrorMessage(value)
         }
     }
-    impl ::std::convert::From<ProblemDetails> for CreditError {
+    impl From<ProblemDetails> for CreditError {
         fn from(value: ProblemDetails) -> Self {
             Self::ProblemDetails(value)
         }
@@ -6882,7 +6222,7 @@ pub mod types {
         fn serialize<S: serde::Serializer>(
             &self,
             serializer: S,
-        ) -> ::std::result::Result<S::Ok, S::Error> {
+        ) -> Result<S::Ok, S::Error> {
             match self {
                 Self::ErrorMessage(value) => value.serialize(serializer),
                 Self::ProblemDetails(value) => value.serialize(serializer),
@@ -6893,23 +6233,23 @@ pub mod types {
     impl<'de> serde::Deserialize<'de> for CreditError {
         fn deserialize<D: serde::Deserializer<'de>>(
             deserializer: D,
-        ) -> ::std::result::Result<Self, D::Error> {
+        ) -> Result<Self, D::Error> {
             let value = serde_json::Value::deserialize(deserializer)?;
             if super::decode::has(&value, &[], &[])
-                && let ::std::result::Result::Ok(form) = <ErrorMessage as serde::Deserialize>::deserialize(
+                && let Ok(form) = <ErrorMessage as serde::Deserialize>::deserialize(
                     &value,
                 )
             {
-                return ::std::result::Result::Ok(Self::ErrorMessage(form));
+                return Ok(Self::ErrorMessage(form));
             }
             if super::decode::has(&value, &[], &[])
-                && let ::std::result::Result::Ok(form) = <ProblemDetails as serde::Deserialize>::deserialize(
+                && let Ok(form) = <ProblemDetails as serde::Deserialize>::deserialize(
                     &value,
                 )
             {
-                return ::std::result::Result::Ok(Self::ProblemDetails(form));
+                return Ok(Self::ProblemDetails(form));
             }
-            ::std::result::Result::Ok(Self::Other(value))
+            Ok(Self::Other(value))
         }
     }
 }
@@ -6941,11 +6281,11 @@ mod decode {
     /// Reads the object behind a known tag; an error names the tag.
     pub(super) fn payload<T: serde::de::DeserializeOwned, E: serde::de::Error>(
         tag: &str,
+        value: &str,
         map: serde_json::Map<String, serde_json::Value>,
     ) -> Result<T, E> {
-        let value = map.get(tag).map(ToString::to_string).unwrap_or_default();
         T::deserialize(serde_json::Value::Object(map))
-            .map_err(|e| E::custom(format_args!("{tag} is {value}: {e}")))
+            .map_err(|e| E::custom(format_args!("{tag} is {value:?}: {e}")))
     }
     /// Whether a value is an object with these members, and with these texts in these.
     pub(super) fn has(

@@ -1,9 +1,12 @@
 //! `Comfy`: a free ComfyUI graph.
+use std::fmt;
+
 use consign_core::{Result, Violations};
 use serde_json::{Map, Value};
 
-use super::JobSettings;
 use super::settings::check_range;
+use super::template::take;
+use super::{JobSettings, shown};
 
 /// A free ComfyUI graph.
 ///
@@ -13,7 +16,7 @@ use super::settings::check_range;
 /// let spec = Comfy::workflow(graph).settings(|s| s.property("userId", 4));
 /// assert!(spec.validate().is_ok());
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Comfy {
     params: Value,
     quantity: Option<i32>,
@@ -79,13 +82,24 @@ impl Comfy {
         out.extend(self.other.clone());
         out
     }
-    pub(crate) fn from_json(mut from: Map<String, Value>) -> Self {
+    pub(crate) fn from_json(mut from: Map<String, Value>) -> Result<Self, String> {
         from.remove("$type");
-        let settings = JobSettings::read(&mut from);
-        let quantity = from.get("quantity").and_then(Value::as_i64).and_then(|n| i32::try_from(n).ok());
-        if quantity.is_some() {
-            from.remove("quantity");
-        }
-        Self { params: from.remove("params").unwrap_or_default(), quantity, settings, other: from }
+        Ok(Self {
+            settings: JobSettings::read(&mut from)?,
+            quantity: take(&mut from, "quantity")?,
+            params: from.remove("params").unwrap_or_default(),
+            other: from,
+        })
+    }
+    pub(crate) fn job_settings(&self) -> &JobSettings {
+        &self.settings
+    }
+}
+
+/// As it is sent; addresses without their queries, long texts cut short.
+impl fmt::Debug for Comfy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Comfy ")?;
+        shown::members_of(&self.to_json(), f)
     }
 }

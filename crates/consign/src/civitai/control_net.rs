@@ -1,11 +1,15 @@
 //! Control nets: a picture that guides the drawing.
+use std::fmt;
+
 use consign_civitai::types::{ImageJobControlNet, ImageTransformer};
 use consign_core::Violations;
 
 use super::settings::{check_range, is_web_url};
+use super::shown::{self, Shown};
+use super::text_to_image::json;
 
 /// Where a control net's picture is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ImageSource {
     /// On the web.
@@ -16,8 +20,19 @@ pub enum ImageSource {
     Inline(String),
 }
 
+/// An address without its query, which may be signed; inline data by its length.
+impl fmt::Debug for ImageSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => write!(f, "Url({:?})", shown::url(url)),
+            Self::BlobKey(key) => write!(f, "BlobKey({key:?})"),
+            Self::Inline(data) => write!(f, "Inline({} bytes)", data.len()),
+        }
+    }
+}
+
 /// A picture that guides the drawing. Exactly one source is needed; setting another replaces it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct ControlNet {
     pub(crate) wire: ImageJobControlNet,
 }
@@ -27,7 +42,7 @@ impl ControlNet {
     pub fn new() -> Self {
         Self::default()
     }
-    /// With a picture on the web.
+    /// With a picture on the web: an absolute `http` or `https` URL.
     #[must_use]
     pub fn image_url(self, url: impl Into<String>) -> Self {
         self.image(ImageSource::Url(url.into()))
@@ -64,7 +79,7 @@ impl ControlNet {
         self.wire.weight = Some(weight);
         self
     }
-    /// From which part of the run it guides, 0 to 1.
+    /// From which part of the run it guides, 0 to 1 and not above the end.
     #[must_use]
     pub fn start_step(mut self, fraction: f64) -> Self {
         self.wire.start_step = Some(fraction);
@@ -90,7 +105,7 @@ impl ControlNet {
             out.add(prefix, format!("{} pictures", given.len()), "exactly one of imageUrl, blobKey and image");
         }
         if let Some(url) = self.wire.image_url.as_deref().filter(|url| !is_web_url(url)) {
-            out.add(format!("{prefix}.imageUrl"), url, "an absolute http or https URL");
+            out.add(format!("{prefix}.imageUrl"), shown::url(url), "an absolute http or https URL");
         }
         for (member, text) in [("blobKey", &self.wire.blob_key), ("image", &self.wire.image)] {
             if let Some(text) = text.as_deref().filter(|t| t.trim().is_empty()) {
@@ -105,5 +120,12 @@ impl ControlNet {
         {
             out.add(format!("{prefix}.startStep"), start, format!("not above endStep, {end}"));
         }
+    }
+}
+
+/// As it is written into a template; the picture's address without its query, inline data cut short.
+impl fmt::Debug for ControlNet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ControlNet {:?}", Shown(&json(&self.wire)))
     }
 }

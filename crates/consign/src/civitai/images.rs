@@ -1,17 +1,26 @@
 //! What a job made: pictures to fetch, and the other results as JSON.
+use std::collections::HashSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use consign_civitai::types::JobStatusCollection;
-use consign_core::{Artifact, BoxFuture, Delivery, Error, ErrorKind, Locate, Location, Result};
+use consign_civitai::wire::{Blob, JobResult};
+use consign_core::{Artifact, BoxFuture, Delivery, Error, ErrorKind, Locate, Location, Result, State};
 use consign_http::DateTime;
 use serde_json::Value;
 
+use super::shown::Shown;
 use super::{Job, Snapshot};
 
+/// The last pause before another look for a picture that its job has made but that is not there yet; the
+/// first is a second, each further one twice as long.
+const LAST_PAUSE: Duration = Duration::from_secs(16);
+
 /// What a job made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Images {
     images: Vec<Image>,
     results: Vec<(Option<String>, Value)>,
@@ -26,11 +35,12 @@ pub struct Image {
 }
 
 impl Images {
-    /// The pictures that can be fetched, of all items, in order.
+    /// The pictures of all items, in order: those that can be fetched, and those that an item which
+    /// succeeded has made but that are not there yet.
     pub fn images(&self) -> &[Image] {
         &self.images
     }
-    /// Each item's id and its result as JSON: of kinds that make something else than pictures.
+    /// What is not pictures: each item's id and its result as JSON.
     pub fn results(&self) -> &[(Option<String>, Value)] {
         &self.results
     }
@@ -48,38 +58,54 @@ impl Images {
 
     pub(crate) fn of(job: &Job, snapshot: &Snapshot) -> Self {
         let mut out = Self { images: Vec::new(), results: Vec::new() };
-        for status in snapshot.raw().iter().flat_map(|raw| raw.jobs.iter().flatten()) {
-            let Some(result) = &status.result else { continue };
+        let mut stems = HashSet::new();
+        let statuses = snapshot.raw().into_iter().flat_map(|raw| raw.jobs.iter().flatten());
+        for (status, seen) in statuses.zip(snapshot.items()) {
             let item = status.job_id.as_ref().map(ToString::to_string);
-            let blobs = result.blobs();
-            if blobs.is_empty() {
-                out.results.push((item.clone(), serde_json::to_value(result).unwrap_or_default()));
-            }
-            for (n, blob) in blobs.iter().enumerate() {
-                let Some(url) = blob.blob_url.clone().filter(|url| blob.available == Some(true) && !url.is_empty())
-                else {
+            let blobs = match &status.result {
+                Some(JobResult::Other(other)) => {
+                    out.results.push((item, other.clone()));
                     continue;
-                };
-                let expires = blob.blob_url_expiration_date.as_ref().and_then(DateTime::to_system_time);
-                let stem = match (&item, &blob.blob_key) {
+                }
+                Some(result) => result.blobs(),
+                None => continue,
+            };
+            for (n, blob) in blobs.iter().enumerate() {
+                let known = location(blob);
+                if known.is_none() && seen.state != State::Succeeded {
+                    continue;
+                }
+                let key = blob.blob_key.clone();
+                let mut stem = match (&item, &key) {
                     (Some(id), _) if blobs.len() > 1 => format!("{id}-{}", n + 1),
-                    (Some(id), _) => id.clone(),
-                    (None, Some(key)) => key.clone(),
+                    (Some(name), _) | (None, Some(name)) => name.clone(),
                     (None, None) => format!("picture-{}", out.images.len() + 1),
                 };
-                let at = At {
-                    job: job.clone(),
-                    item: item.clone(),
-                    n,
-                    key: blob.blob_key.clone(),
-                    known: Location { url, expires },
-                };
+                // No two of them become one file, whatever the service names them.
+                while !stems.insert(stem.to_lowercase()) {
+                    stem.push_str(&format!("-{}", out.images.len() + 1));
+                }
+                let at = At { job: job.clone(), item: item.clone(), n, key: key.clone(), known };
                 let artifact = Artifact::new(job, &stem, Arc::new(at)).checked(is_media);
-                out.images.push(Image { item: item.clone(), key: blob.blob_key.clone(), artifact });
+                out.images.push(Image { item: item.clone(), key, artifact });
             }
         }
         out
     }
+}
+
+/// Results without the queries of their addresses, which may be signed.
+impl fmt::Debug for Images {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let results: Vec<_> = self.results.iter().map(|(item, result)| (item, Shown(result))).collect();
+        f.debug_struct("Images").field("images", &self.images).field("results", &results).finish()
+    }
+}
+
+/// Where a blob can be fetched, if it can.
+fn location(blob: &Blob) -> Option<Location> {
+    let url = blob.blob_url.clone().filter(|url| blob.is_available() && !url.is_empty())?;
+    Some(Location { url, expires: blob.blob_url_expiration_date.as_ref().and_then(DateTime::to_system_time) })
 }
 
 impl Image {
@@ -91,10 +117,12 @@ impl Image {
     pub fn blob_key(&self) -> Option<&str> {
         self.key.as_deref()
     }
-    /// The signed URL at the moment. Fetch it without a credential; it works for about an hour.
+    /// The signed URL at the moment. Fetch it without a credential; it works for about an hour. For a
+    /// picture that was not there yet the job is read again, for half a minute at most.
     ///
     /// # Errors
-    /// What reading the job again reported, if the URL had expired.
+    /// What reading the job again reported, if that was needed; [`ErrorKind::NotFound`] if its record
+    /// does not say where the picture is.
     pub async fn url(&self) -> Result<String> {
         self.artifact.url().await
     }
@@ -133,36 +161,47 @@ struct At {
     item: Option<String>,
     n: usize,
     key: Option<String>,
-    known: Location,
+    /// `None`: it was not there yet.
+    known: Option<Location>,
 }
 
 impl Locate for At {
     fn locate(&self, renew: bool) -> BoxFuture<'_, Result<Location>> {
         Box::pin(async move {
-            if !renew {
-                return Ok(self.known.clone());
+            if let (false, Some(known)) = (renew, &self.known) {
+                return Ok(known.clone());
             }
-            let snapshot = self.job.look().await?;
-            self.find(snapshot.raw()).ok_or_else(|| {
-                let what = "the picture is not in the job's record any more";
-                Error::new(ErrorKind::NotFound, Delivery::Rejected, what).with_ticket(self.job.ticket())
-            })
+            let clock = self.job.jobs().provider().client().http().clock();
+            let mut pause = Duration::from_secs(1);
+            loop {
+                let snapshot = self.job.look().await?;
+                let what = match self.find(snapshot.raw()).map(location) {
+                    Some(Some(location)) => return Ok(location),
+                    Some(None) if self.known.is_none() && pause <= LAST_PAUSE => {
+                        clock.sleep(pause).await;
+                        pause *= 2;
+                        continue;
+                    }
+                    Some(None) => "the job's record has the picture, but not where it can be fetched",
+                    None => "the picture is not in the job's record",
+                };
+                let error = consign_http::Error::new(ErrorKind::NotFound, Delivery::Rejected, what).on_read();
+                return Err(Error::from(error).with_ticket(self.job.ticket()));
+            }
         })
     }
 }
 
 impl At {
-    fn find(&self, raw: Option<&JobStatusCollection>) -> Option<Location> {
-        let statuses = raw.iter().flat_map(|raw| raw.jobs.iter().flatten());
-        let same = |id: Option<&str>| self.item.is_none() || id == self.item.as_deref();
-        let blobs: Vec<_> = statuses
-            .filter(|status| same(status.job_id.as_deref()))
-            .flat_map(|status| status.result.iter().flat_map(|r| r.blobs().iter().enumerate()))
-            .collect();
-        let by_key = blobs.iter().find(|(_, blob)| self.key.is_some() && blob.blob_key == self.key);
-        let (_, blob) = by_key.or_else(|| blobs.iter().find(|(n, _)| *n == self.n))?;
-        let expires = blob.blob_url_expiration_date.as_ref().and_then(DateTime::to_system_time);
-        blob.blob_url.clone().map(|url| Location { url, expires })
+    /// The blob in a newer record: by its key, or by its place if it never had one.
+    fn find<'a>(&self, raw: Option<&'a JobStatusCollection>) -> Option<&'a Blob> {
+        let statuses = raw.into_iter().flat_map(|raw| raw.jobs.iter().flatten());
+        let mut same = statuses.filter(|s| self.item.is_none() || s.job_id.as_deref() == self.item.as_deref());
+        let blobs = |s: &'a consign_civitai::types::JobStatus| s.result.as_ref().map_or(&[][..], JobResult::blobs);
+        match &self.key {
+            Some(_) => same.flat_map(blobs).find(|blob| blob.blob_key == self.key),
+            None => same.find_map(|s| blobs(s).get(self.n)),
+        }
     }
 }
 

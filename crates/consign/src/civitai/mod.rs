@@ -6,29 +6,35 @@
 //! - [`Webhook`] reads the bodies that Civitai posts to a callback URL.
 //!
 //! The low-level client, every operation of the wire, is [`Civitai::client`].
+mod builder;
 mod comfy;
 mod control_net;
 mod images;
+mod model;
 mod network;
 mod params;
+mod properties;
 mod provider;
 mod query;
 mod settings;
+mod shown;
 mod status;
 mod template;
 mod text_to_image;
 mod webhook;
 
+pub use builder::CivitaiBuilder;
 pub use comfy::Comfy;
 pub use consign_civitai::types::{JobEvent, JobStatus, JobStatusCollection, ProviderAssetAvailability, Scheduler};
 pub use consign_civitai::{Air, AirError, TimeSpan, types};
 pub use control_net::{ControlNet, ImageSource};
 pub use images::{Image, Images};
+pub use model::Model;
 pub use network::AdditionalNetwork;
 pub use params::{ImageParams, scheduler_from_alias};
-pub use provider::{Civitai, CivitaiBuilder, Consumption};
+pub use provider::{Civitai, Consumption};
 pub use query::JobQuery;
-pub use settings::{JobSettings, Model, Priority, PriorityLevel, Timeout};
+pub use settings::{JobSettings, Priority, PriorityLevel, Timeout};
 pub use template::Template;
 pub use text_to_image::TextToImage;
 pub use webhook::Webhook;

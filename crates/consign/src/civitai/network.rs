@@ -15,13 +15,13 @@ impl AdditionalNetwork {
     pub fn new() -> Self {
         Self::default()
     }
-    /// The weight; usual are 0 to 2, negative ones are allowed. Unset: 1.
+    /// The weight: any finite number; usual are 0 to 2, negative ones are allowed. Unset: 1.
     #[must_use]
     pub fn strength(mut self, strength: f64) -> Self {
         self.wire.strength = Some(strength);
         self
     }
-    /// The word that triggers an embedding.
+    /// The word that triggers an embedding; not blank.
     #[must_use]
     pub fn trigger_word(mut self, word: impl Into<String>) -> Self {
         self.wire.trigger_word = Some(word.into());

@@ -1,9 +1,14 @@
 //! `ImageParams`: what to draw and how, as one reusable value.
+use std::fmt;
+
 use consign_civitai::types::{ImageJobParams, Scheduler};
 use consign_core::Violations;
 use serde_json::{Map, Value};
 
-use super::settings::{Model, check_range};
+use super::Model;
+use super::settings::check_range;
+use super::shown;
+use super::text_to_image::json;
 
 /// What to draw and how. A plain value: keep half-filled ones as presets and use them with
 /// [`TextToImage::params`](super::TextToImage::params).
@@ -14,9 +19,9 @@ use super::settings::{Model, check_range};
 /// let spec = TextToImage::new("urn:air:sdxl:checkpoint:civitai:101055@128078", "a cat").params(house_style.clone());
 /// assert!(spec.validate().is_ok());
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct ImageParams {
-    pub(crate) prompt: Option<String>,
+    prompt: Option<String>,
     negative_prompt: Option<String>,
     scheduler: Option<Scheduler>,
     steps: Option<i32>,
@@ -78,8 +83,8 @@ impl ImageParams {
         self.clip_skip = Some(layers);
         self
     }
-    /// The sampler: a [`Scheduler`], its wire name, or a known alias (`dpmpp_2m`, `EulerAncestral`).
-    /// An unknown name is sent as it is.
+    /// The sampler: a [`Scheduler`], its wire name, or a known alias (`dpmpp_2m`, `EulerAncestral`), see
+    /// [`scheduler_from_alias`]. An unknown name is sent as it is. Unset: the server decides.
     #[must_use]
     pub fn scheduler(mut self, scheduler: impl Into<Scheduler>) -> Self {
         let given: Scheduler = scheduler.into();
@@ -154,9 +159,17 @@ impl ImageParams {
         }
     }
 
-    /// The wire form. The server requires a size, so an unset one comes from the model.
-    pub(crate) fn to_wire(&self, model: &Model) -> ImageJobParams {
+    /// As it is sent. The server requires a size, so an unset one comes from the model.
+    pub(crate) fn to_json(&self, model: &Model) -> Map<String, Value> {
         let (width, height) = self.size.unwrap_or_else(|| size_for(model));
+        let mut out = self.stored();
+        out.insert("width".to_owned(), width.into());
+        out.insert("height".to_owned(), height.into());
+        out
+    }
+    /// As it is set, without a size if none is.
+    pub(crate) fn stored(&self) -> Map<String, Value> {
+        let (width, height) = self.size.unwrap_or_default();
         let mut wire = ImageJobParams::new(width, height);
         wire.prompt.clone_from(&self.prompt);
         wire.negative_prompt.clone_from(&self.negative_prompt);
@@ -168,26 +181,49 @@ impl ImageParams {
         wire.image.clone_from(&self.image);
         wire.strength = self.strength;
         wire.extra.clone_from(&self.other);
-        wire
+        let Value::Object(mut out) = json(&wire) else { return Map::new() };
+        if self.size.is_none() {
+            out.retain(|name, _| name != "width" && name != "height");
+        }
+        out
     }
-    pub(crate) fn from_wire(wire: ImageJobParams) -> Self {
+    /// Reads what [`ImageParams::stored`] or [`ImageParams::to_json`] wrote.
+    pub(crate) fn from_json(mut from: Map<String, Value>) -> Result<Self, String> {
+        let sized = ["width", "height"].iter().any(|name| from.get(*name).is_some_and(|side| !side.is_null()));
+        if !sized {
+            from.insert("width".to_owned(), 0.into());
+            from.insert("height".to_owned(), 0.into());
+        }
+        let wire: ImageJobParams = serde_json::from_value(from.into()).map_err(|e| format!("params: {e}"))?;
         let mut other = wire.extra;
         if let Some(base_model) = wire.base_model {
             other.insert("baseModel".to_owned(), base_model.into());
         }
-        Self {
+        Ok(Self {
             prompt: wire.prompt,
             negative_prompt: wire.negative_prompt,
             scheduler: wire.scheduler,
             steps: wire.steps,
             cfg_scale: wire.cfg_scale,
-            size: Some((wire.width, wire.height)),
+            size: sized.then_some((wire.width, wire.height)),
             seed: wire.seed,
             clip_skip: wire.clip_skip,
             image: wire.image,
             strength: wire.strength,
             other,
-        }
+        })
+    }
+    /// The numbers that JSON could not hold if they were not finite.
+    pub(crate) fn numbers(&self) -> [(&'static str, Option<f64>); 2] {
+        [("params.cfgScale", self.cfg_scale), ("params.strength", self.strength)]
+    }
+}
+
+/// As it is set; addresses without their queries, long texts cut short.
+impl fmt::Debug for ImageParams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ImageParams ")?;
+        shown::members_of(&self.stored(), f)
     }
 }
 
@@ -201,7 +237,14 @@ fn size_for(model: &Model) -> (i32, i32) {
 }
 
 /// The official value for a sampler's name in another client: the names of the C# library and its
-/// ComfyUI-like wire forms, in any case; `None` if there is none.
+/// ComfyUI-like wire forms, in any case. `None` if there is none: so for its `DpmPlusPlus2MSde`,
+/// `DpmPlusPlus2MSdeKarras`, `DpmPlusPlus3MSdeKarras` and `UniPcBh2`.
+///
+/// ```
+/// use consign::civitai::{Scheduler, scheduler_from_alias};
+/// assert_eq!(scheduler_from_alias("EulerAncestral"), Some(Scheduler::from("EulerA")));
+/// assert_eq!(scheduler_from_alias("UniPcBh2"), None);
+/// ```
 pub fn scheduler_from_alias(name: &str) -> Option<Scheduler> {
     let official = match name.to_ascii_lowercase().as_str() {
         "euler" => "Euler",

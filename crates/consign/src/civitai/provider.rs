@@ -1,6 +1,6 @@
 //! The adapter: Civitai's operations as the engine's.
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use consign_civitai::types::{self, JobStatus, JobStatusCollection, ProviderAssetAvailability};
@@ -11,13 +11,13 @@ use consign_civitai::{
     V1ConsumerJobsJobIdPutOptions, V1ConsumerJobsPostOptions, V1ConsumerJobsPutOptions, V1ConsumerJobsQueryPostOptions,
 };
 use consign_core::{
-    Batch, BoxFuture, Cancel, Caps, Cx, Delivery, Error, ErrorKind, FromEnv, Jobs, Look, Outputs, Page, Price, Priced,
-    Provider, Query, Result, Snapshot, Submitted, Taint, TaintReason, Ticket, Violations,
+    Batch, BoxFuture, Cancel, Caps, Cx, Delivery, ErrorKind, Look, Outputs, Page, Price, Priced, Provider, Query,
+    Result, Snapshot, Submitted, Taint, TaintReason, Ticket, Violations,
 };
-use consign_http::{Clock, Credentials, DateTime, NetworkSettings, Token, Transport};
+use consign_http::{DateTime, Error, Failure, Reply};
 use serde_json::{Map, Value};
 
-use super::{Images, Job, JobQuery, Model, Template, status};
+use super::{CivitaiBuilder, Images, Job, JobQuery, Model, Template, shown, status};
 
 /// How long a read may be held. The service's own limit is about 100 s; ours only cuts one that hangs.
 const HOLD: Duration = Duration::from_secs(120);
@@ -29,13 +29,15 @@ const MODELS_A_REQUEST: usize = 50;
 /// The Civitai orchestration consumer API, v1.
 #[derive(Clone, Debug)]
 pub struct Civitai {
-    client: Client,
-    detailed: bool,
+    pub(super) client: Client,
+    pub(super) detailed: bool,
 }
 
 impl Civitai {
     /// The production service.
     pub const BASE_URL: &'static str = consign_civitai::PRODUCTION;
+    /// The provider's development service.
+    pub const DEVELOPMENT_URL: &'static str = consign_civitai::DEVELOPMENT;
 
     /// The production service with a token.
     ///
@@ -48,7 +50,7 @@ impl Civitai {
     pub fn builder() -> CivitaiBuilder {
         CivitaiBuilder::default()
     }
-    /// With a low-level client of your own making.
+    /// With a low-level client of your own making; its time limits hold.
     pub fn from_client(client: Client) -> Self {
         Self { client, detailed: false }
     }
@@ -56,11 +58,13 @@ impl Civitai {
     pub fn client(&self) -> &Client {
         &self.client
     }
-    /// The ticket of one provider job, by its id.
+    /// The ticket of one provider job, by its id. A blank one is refused when the ticket is used.
+    ///
+    /// The service holds no read by id: waiting for such a job polls.
     pub fn ticket_of_job(id: &str) -> Ticket {
         Ticket::new(Self::NAME, 1, format!("id={id}"))
     }
-    /// The ticket of a submission, by its token.
+    /// The ticket of a submission, by its token. A blank one is refused when the ticket is used.
     pub fn ticket_of_token(token: &str) -> Ticket {
         Ticket::new(Self::NAME, 1, format!("token={token}"))
     }
@@ -89,7 +93,7 @@ impl Civitai {
         }
         Ok(all)
     }
-    /// How many pictures were made, and what they cost, in a period. `None`: the service's default.
+    /// How many pictures were made, and what they cost in Buzz, in a period. `None`: the service's default.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] if the period ends before it starts; otherwise as any call. Not repeated.
@@ -98,7 +102,7 @@ impl Civitai {
             && start > end
         {
             let given = format!("{}..{}", DateTime::from(start), DateTime::from(end));
-            return Err(consign_http::Error::invalid_member("startDate", given, "not after endDate").into());
+            return Err(Error::invalid_member("startDate", given, "not after endDate").into());
         }
         let mut options = V1ConsumerConsumptionGetOptions::default();
         options.start_date = start.map(DateTime::from);
@@ -114,10 +118,10 @@ impl Civitai {
     /// Marks all jobs that have these properties as bad; gives how many.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] without a property; otherwise as any call. Not repeated.
+    /// [`ErrorKind::InvalidRequest`] without a property or with a blank name; otherwise as any call. Not repeated.
     pub async fn taint_by_properties(&self, properties: Map<String, Value>, reason: &TaintReason) -> Result<i32> {
-        if properties.is_empty() {
-            return Err(consign_http::Error::invalid_member("properties", "", "at least one property").into());
+        if properties.is_empty() || properties.keys().any(|name| name.trim().is_empty()) {
+            return Err(Error::invalid_member("properties", "", "at least one property, none with a blank name").into());
         }
         let mut body = taint_body(reason);
         body.properties = Some(properties);
@@ -125,34 +129,81 @@ impl Civitai {
         Ok(reply.into_value().jobs.unwrap_or(0))
     }
 
+    /// Submits, or asks for a price. `enough` says whether an answer tells what was asked for.
     async fn post(
         &self,
         specs: &[Template],
         options: V1ConsumerJobsPostOptions,
-    ) -> Result<Option<JobStatusCollection>> {
+        enough: fn(&JobStatusCollection) -> Result<(), &'static str>,
+    ) -> Result<JobStatusCollection, Error> {
         let template = |spec: &Template| types::JobTemplate::Unknown(spec.to_json());
         let body: SubmitBody = match specs {
             [one] => template(one).into(),
             many => many.iter().map(template).collect::<Vec<_>>().into(),
         };
-        Ok(self.client.v1_consumer_jobs_post(Some(&body), options).await?.into_value())
+        let sent = self.client.v1_consumer_jobs_post(Some(&body), options).await;
+        let made = sent.and_then(|reply| {
+            let nothing = JobStatusCollection::default();
+            match enough(reply.value.as_ref().unwrap_or(&nothing)) {
+                Ok(()) => Ok(reply.into_value().unwrap_or_default()),
+                Err(lack) => Err(complaint(&reply).unwrap_or_else(|| reply.unusable(lack))),
+            }
+        });
+        // The service may repeat in its complaint what a callback's address has for a secret.
+        let secrets = || specs.iter().filter_map(Template::callback).flat_map(shown::query_values);
+        made.map_err(|error| secrets().fold(error, Error::redacted).for_operation("v1_consumer_jobs_post"))
     }
-    /// The jobs of a submission; `None` if the service accepted the question without an answer.
-    async fn by_token(&self, token: &str, look: Look, cx: &Cx) -> Result<Option<JobStatusCollection>> {
+    /// The jobs of a submission.
+    async fn by_token(&self, token: &str, look: Look, cx: &Cx) -> Result<JobStatusCollection, Error> {
         let mut options = V1ConsumerJobsGetOptions::default().call(cx.call());
         options.wait = matches!(look, Look::Hold(_)).then_some(true);
         options.detailed = self.detailed.then_some(true);
-        Ok(self.client.v1_consumer_jobs_get(token, options).await?.into_value())
+        let reply = self.client.v1_consumer_jobs_get(token, options).await?;
+        let error = match &reply.value {
+            Some(jobs) if token_of(jobs).is_none() && ids_of(jobs).is_empty() => complaint(&reply),
+            Some(_) => None,
+            None => {
+                let what = "the service accepted the question without an answer: not finished";
+                let error = Error::new(ErrorKind::Timeout, Delivery::Unknown, what);
+                Some(error.with_answer(reply.status(), reply.headers().clone(), b""))
+            }
+        };
+        match error {
+            Some(error) => Err(error.on_read().for_operation("v1_consumer_jobs_get")),
+            None => Ok(reply.into_value().unwrap_or_default()),
+        }
     }
-    async fn by_id(&self, id: &str, cx: &Cx) -> Result<JobStatus> {
+    async fn by_id(&self, id: &str, cx: &Cx) -> Result<JobStatus, Error> {
         let mut options = V1ConsumerJobsJobIdGetOptions::default().call(cx.call());
         options.detailed = self.detailed.then_some(true);
-        let reply = self.client.v1_consumer_jobs_job_id_get(id, options).await?.into_value();
-        reply.into_status(id).ok_or_else(|| {
-            let what = format!("the answer has no record of the job {id}");
-            Error::new(ErrorKind::Decode, Delivery::Unknown, what)
-        })
+        let reply = self.client.v1_consumer_jobs_job_id_get(id, options).await?.map(|answer| answer.into_status(id));
+        let error = match &reply.value {
+            Some(status) if status.job_id.is_some() => None,
+            Some(_) => complaint(&reply),
+            None => complaint(&reply).or_else(|| Some(reply.unusable(format!("no record of the job {id} came")))),
+        };
+        match error {
+            Some(error) => Err(error.on_read().for_operation("v1_consumer_jobs_job_id_get")),
+            None => Ok(reply.into_value().unwrap_or_default()),
+        }
     }
+}
+
+/// The error in an answer that has a success status and tells of no job.
+fn complaint<T>(reply: &Reply<T>) -> Option<Error> {
+    let failure = Failure { status: reply.status(), headers: reply.headers(), body: reply.raw() };
+    consign_civitai::read_error(&failure).message.map(|said| reply.unusable(said))
+}
+
+fn token_of(answer: &JobStatusCollection) -> Option<&str> {
+    answer.token.as_deref().filter(|token| !token.trim().is_empty())
+}
+fn ids_of(answer: &JobStatusCollection) -> Vec<&str> {
+    answer.jobs.iter().flatten().filter_map(|job| job.job_id.as_deref()).collect()
+}
+/// The price of each job; `None` if one of them has none.
+fn costs_of(answer: &JobStatusCollection) -> Option<Vec<f64>> {
+    answer.jobs.iter().flatten().map(|job| job.cost).collect::<Option<Vec<_>>>().filter(|costs| !costs.is_empty())
 }
 
 /// What was made and what it cost in a period.
@@ -172,18 +223,27 @@ pub struct Consumption {
 /// Where a ticket leads: to all jobs of a token, or to single jobs.
 enum Place<'a> {
     Token(&'a str),
-    Jobs(Vec<&'a str>),
+    Jobs(Vec<Cow<'a, str>>),
 }
 
 fn place(ticket: &Ticket) -> Result<Place<'_>> {
-    match (ticket.version(), ticket.data().split_once('=')) {
-        (1, Some(("token", token))) if !token.is_empty() => Ok(Place::Token(token)),
-        (1, Some(("id", ids))) if !ids.is_empty() => Ok(Place::Jobs(ids.split(',').collect())),
-        _ => {
-            Err(consign_http::Error::invalid_member("ticket", ticket, "a ticket that this version of consign made")
-                .into())
-        }
+    let bad = |allowed| Err(Error::invalid_member("ticket", ticket, allowed).into());
+    let (kind, text) = ticket.data().split_once('=').unwrap_or((ticket.data(), ""));
+    match (ticket.version(), kind) {
+        (1, "token" | "id") if text.trim().is_empty() => bad("a token or a job id that is not blank"),
+        (1, "token") => Ok(Place::Token(text)),
+        (1, "id") => Ok(Place::Jobs(vec![text.into()])),
+        (1, "ids") => match serde_json::from_str::<Vec<String>>(text) {
+            Ok(ids) if !ids.is_empty() => Ok(Place::Jobs(ids.into_iter().map(Cow::from).collect())),
+            _ => bad("a list of job ids"),
+        },
+        _ => bad("a ticket that this version of consign made"),
     }
+}
+
+/// The place of one item, or of the whole.
+fn place_of<'a>(ticket: &'a Ticket, item: Option<&'a str>) -> Result<Place<'a>> {
+    item.map_or_else(|| place(ticket), |id| Ok(Place::Jobs(vec![id.into()])))
 }
 
 fn snapshot(jobs: JobStatusCollection) -> Snapshot<Civitai> {
@@ -217,56 +277,57 @@ impl Provider for Civitai {
     }
     fn submit<'a>(&'a self, specs: &'a [Template], cx: &'a Cx) -> BoxFuture<'a, Result<Submitted<Self>>> {
         Box::pin(async move {
-            let made =
-                self.post(specs, V1ConsumerJobsPostOptions::default().call(cx.call())).await?.unwrap_or_default();
-            let ids: Vec<&str> = made.jobs.iter().flatten().filter_map(|j| j.job_id.as_deref()).collect();
-            let ticket = match made.token.as_deref().filter(|t| !t.is_empty()) {
-                Some(token) => Self::ticket_of_token(token),
-                None if !ids.is_empty() => Self::ticket_of_job(&ids.join(",")),
-                None => {
-                    let what = "the service accepted the submission, but its answer names neither a token nor a job; \
-                                find the jobs by their properties";
-                    return Err(Error::new(ErrorKind::Decode, Delivery::Unknown, what));
-                }
+            let findable = |made: &JobStatusCollection| match (token_of(made), ids_of(made).is_empty()) {
+                (None, true) => Err("the service accepted it, but its answer names neither a token nor a job"),
+                _ => Ok(()),
+            };
+            let options = V1ConsumerJobsPostOptions::default().call(cx.call());
+            let made = self.post(specs, options, findable).await.map_err(|e| match (e.kind(), e.status()) {
+                (ErrorKind::Decode, Some(_)) => e.with_advice(
+                    "the job may exist: query for a property that it was given, or look at the account, before \
+                     submitting it again",
+                ),
+                _ => e,
+            })?;
+            let ticket = match (token_of(&made), &ids_of(&made)[..]) {
+                (Some(token), _) => Self::ticket_of_token(token),
+                (None, [id]) => Self::ticket_of_job(id),
+                (None, ids) => Ticket::new(Self::NAME, 1, format!("ids={}", Value::from(ids))),
             };
             Ok(Submitted { ticket, snapshot: Some(snapshot(made)) })
         })
     }
     fn look<'a>(&'a self, ticket: &'a Ticket, look: Look, cx: &'a Cx) -> BoxFuture<'a, Result<Snapshot<Self>>> {
         Box::pin(async move {
-            match place(ticket)? {
-                Place::Token(token) => match self.by_token(token, look, cx).await? {
-                    Some(jobs) => Ok(snapshot(jobs)),
-                    None => {
-                        let what = "the service answered 202 without a body: not finished";
-                        Err(Error::new(ErrorKind::Timeout, Delivery::Unknown, what))
-                    }
-                },
+            let jobs = match place(ticket)? {
+                Place::Token(token) => self.by_token(token, look, cx).await?,
                 Place::Jobs(ids) => {
                     let mut found = Vec::with_capacity(ids.len());
                     for id in ids {
-                        found.push(self.by_id(id, cx).await?);
+                        found.push(self.by_id(&id, cx).await?);
                     }
                     let mut jobs = JobStatusCollection::default();
                     jobs.jobs = Some(found);
-                    Ok(snapshot(jobs))
+                    jobs
                 }
-            }
+            };
+            Ok(snapshot(jobs))
         })
     }
     fn price<'a>(&'a self, specs: &'a [Template], cx: &'a Cx) -> BoxFuture<'a, Result<Price>> {
         Box::pin(async move {
             let options = V1ConsumerJobsPostOptions::default().whatif(true).call(cx.call());
-            let jobs = self.post(specs, options).await?.and_then(|c| c.jobs).unwrap_or_default();
-            let costs: Option<Vec<f64>> = jobs.iter().map(|job| job.cost).collect();
-            match costs.filter(|costs| !costs.is_empty()) {
-                Some(costs) => Ok(Price::new(costs, "Buzz")),
-                None => Err(Error::new(
-                    ErrorKind::Decode,
-                    Delivery::NotSent,
-                    "the service told no price; nothing was submitted",
-                )),
-            }
+            // Whatever happened to the question, no job came of it.
+            let harmless = |e: Error| match e.delivery() {
+                Delivery::NotSent => e,
+                _ => e.on_read().with_delivery(Delivery::Rejected),
+            };
+            let priced = |made: &JobStatusCollection| match costs_of(made) {
+                Some(_) => Ok(()),
+                None => Err("the service told no price"),
+            };
+            let answer = self.post(specs, options, priced).await.map_err(harmless)?;
+            Ok(Price::new(costs_of(&answer).unwrap_or_default(), "Buzz"))
         })
     }
     fn cancel<'a>(
@@ -277,7 +338,7 @@ impl Provider for Civitai {
         cx: &'a Cx,
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            match item.map_or_else(|| place(ticket), |id| Ok(Place::Jobs(vec![id])))? {
+            match place_of(ticket, item)? {
                 Place::Token(token) => {
                     let options = V1ConsumerJobsDeleteOptions::default().force(force).call(cx.call());
                     self.client.v1_consumer_jobs_delete(token, options).await?;
@@ -285,7 +346,7 @@ impl Provider for Civitai {
                 Place::Jobs(ids) => {
                     for id in ids {
                         let options = V1ConsumerJobsJobIdDeleteOptions::default().force(force).call(cx.call());
-                        self.client.v1_consumer_jobs_job_id_delete(id, options).await?;
+                        self.client.v1_consumer_jobs_job_id_delete(&id, options).await?;
                     }
                 }
             }
@@ -301,7 +362,7 @@ impl Provider for Civitai {
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let body = taint_body(reason);
-            match item.map_or_else(|| place(ticket), |id| Ok(Place::Jobs(vec![id])))? {
+            match place_of(ticket, item)? {
                 Place::Token(token) => {
                     let options = V1ConsumerJobsPutOptions::default().token(token).call(cx.call());
                     self.client.v1_consumer_jobs_put(Some(&body), options).await?;
@@ -311,7 +372,7 @@ impl Provider for Civitai {
                     (one.reason, one.context) = (body.reason, body.context);
                     for id in ids {
                         let options = V1ConsumerJobsJobIdPutOptions::default().call(cx.call());
-                        self.client.v1_consumer_jobs_job_id_put(id, Some(&one), options).await?;
+                        self.client.v1_consumer_jobs_job_id_put(&id, Some(&one), options).await?;
                     }
                 }
             }
@@ -327,7 +388,7 @@ impl Provider for Civitai {
         Box::pin(async move {
             query.violations().into_result()?;
             let mut options = V1ConsumerJobsQueryPostOptions::default().call(cx.call());
-            options.detailed = query.is_detailed().then_some(true);
+            options.detailed = (query.is_detailed() || self.detailed).then_some(true);
             let page =
                 self.client.v1_consumer_jobs_query_post(Some(&query.to_wire(cursor)), options).await?.into_value();
             let found = page.jobs.into_iter().flatten().filter_map(|job| {
@@ -350,117 +411,3 @@ impl Taint for Civitai {}
 impl Query for Civitai {}
 impl Priced for Civitai {}
 impl Outputs for Civitai {}
-
-impl FromEnv for Civitai {
-    /// `CIVITAI_API_TOKEN`: the token, required. `CIVITAI_BASE_URL`: another address, optional.
-    fn from_env() -> Result<Self> {
-        let token = std::env::var(consign_civitai::TOKEN_VARIABLE).map_err(|_| {
-            consign_http::Error::config(
-                "the environment variable CIVITAI_API_TOKEN is not set (an API token of your Civitai account)",
-            )
-        })?;
-        let mut builder = Self::builder().token(token);
-        if let Ok(url) = std::env::var(consign_civitai::BASE_URL_VARIABLE) {
-            builder = builder.base_url(url);
-        }
-        builder.build()
-    }
-}
-
-/// Settings of a [`Civitai`] being made.
-#[derive(Debug, Default)]
-pub struct CivitaiBuilder {
-    base_url: Option<String>,
-    token: Option<std::result::Result<Token, consign_http::Error>>,
-    credentials: Option<Arc<dyn Credentials>>,
-    transport: Option<Arc<dyn Transport>>,
-    network: NetworkSettings,
-    clock: Option<Arc<dyn Clock>>,
-    timeout: Option<Duration>,
-    detailed: bool,
-}
-
-impl CivitaiBuilder {
-    /// Another address: scheme, host and port. Default: [`Civitai::BASE_URL`].
-    #[must_use]
-    pub fn base_url(mut self, url: impl Into<String>) -> Self {
-        self.base_url = Some(url.into());
-        self
-    }
-    /// The API token of the account.
-    #[must_use]
-    pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(Token::new(token));
-        self
-    }
-    /// Where tokens come from, in place of a fixed one.
-    #[must_use]
-    pub fn credentials(mut self, source: impl Credentials) -> Self {
-        self.credentials = Some(Arc::new(source));
-        self
-    }
-    /// Another transport than the network, such as a simulator in the process.
-    #[must_use]
-    pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.transport = Some(Arc::new(transport));
-        self
-    }
-    /// Proxy, certificates, User-Agent.
-    #[must_use]
-    pub fn network(mut self, settings: NetworkSettings) -> Self {
-        self.network = settings;
-        self
-    }
-    /// Another clock, for tests.
-    #[must_use]
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Some(Arc::new(clock));
-        self
-    }
-    /// The time limit of a call that the server does not hold. Default: 30 s.
-    #[must_use]
-    pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = Some(limit);
-        self
-    }
-    /// Whether records include each job's definition. Default: no.
-    #[must_use]
-    pub fn detailed(mut self, detailed: bool) -> Self {
-        self.detailed = detailed;
-        self
-    }
-    /// The provider.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`] if the address, the token or the network settings cannot be used, or no
-    /// token was given.
-    pub fn build(self) -> Result<Civitai> {
-        let mut http = Client::builder(self.base_url.as_deref().unwrap_or(Civitai::BASE_URL))?.network(self.network);
-        http = match (self.credentials, self.token) {
-            (Some(source), _) => http.credentials(source),
-            (None, Some(token)) => http.token(token?),
-            (None, None) => {
-                return Err(consign_http::Error::config(
-                    "no token: give one, or set CIVITAI_API_TOKEN and use from_env",
-                )
-                .into());
-            }
-        };
-        if let Some(transport) = self.transport {
-            http = http.shared_transport(transport);
-        }
-        if let Some(clock) = self.clock {
-            http = http.clock(clock);
-        }
-        if let Some(limit) = self.timeout {
-            http = http.timeout(limit);
-        }
-        Ok(Civitai { client: Client::from_http(http.build()?), detailed: self.detailed })
-    }
-}
-
-impl From<Civitai> for Jobs<Civitai> {
-    fn from(provider: Civitai) -> Self {
-        Jobs::new(provider)
-    }
-}

@@ -2,9 +2,11 @@
 use consign_civitai::types::QueryJobsRequest;
 use consign_core::Violations;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
-/// Which jobs to find: those that have all the given properties. An immutable value.
+use super::properties::Properties;
+
+/// Which jobs to find: those that have all the given properties. An immutable value. Records that name no
+/// job are left out of what is found.
 ///
 /// ```no_run
 /// # async fn example(jobs: consign::civitai::Jobs) -> consign::Result<()> {
@@ -18,10 +20,9 @@ use serde_json::{Map, Value};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobQuery {
-    properties: Map<String, Value>,
+    properties: Properties,
     job_type: Option<String>,
     detailed: bool,
-    unwritable: Vec<(String, String)>,
 }
 
 impl JobQuery {
@@ -29,16 +30,11 @@ impl JobQuery {
     pub fn new() -> Self {
         Self::default()
     }
-    /// Only jobs whose property `name` equals `value`. Names are case-sensitive.
+    /// Only jobs whose property `name` equals `value`, any JSON value. Names are case-sensitive; the same
+    /// name again replaces.
     #[must_use]
     pub fn property(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
-        let name = name.into();
-        match serde_json::to_value(value) {
-            Ok(value) => {
-                self.properties.insert(name, value);
-            }
-            Err(e) => self.unwritable.push((name, e.to_string())),
-        }
+        self.properties.set(name.into(), value);
         self
     }
     /// Only jobs that have all these properties.
@@ -61,15 +57,13 @@ impl JobQuery {
 
     pub(crate) fn violations(&self) -> Violations {
         let mut out = Violations::new();
-        if self.properties.is_empty() && self.unwritable.is_empty() && self.job_type.is_none() {
+        if self.properties.is_empty() && self.job_type.is_none() {
             out.add("properties", "", "at least one filter");
         }
-        for name in self.properties.keys().filter(|name| name.trim().is_empty()) {
-            out.add("properties", name, "names that are not blank");
+        if let Some(kind) = self.job_type.as_deref().filter(|kind| kind.trim().is_empty()) {
+            out.add("jobType", kind, "a text that is not blank");
         }
-        for (name, why) in &self.unwritable {
-            out.add(format!("properties.{name}"), why, "a value that can be written as JSON");
-        }
+        self.properties.check(&mut out);
         out
     }
     pub(crate) fn is_detailed(&self) -> bool {
@@ -78,7 +72,7 @@ impl JobQuery {
     pub(crate) fn to_wire(&self, cursor: Option<&str>) -> QueryJobsRequest {
         let mut wire = QueryJobsRequest::default();
         wire.cursor = cursor.map(str::to_owned);
-        wire.properties = (!self.properties.is_empty()).then(|| self.properties.clone());
+        wire.properties = (!self.properties.map.is_empty()).then(|| self.properties.map.clone());
         wire.job_type.clone_from(&self.job_type);
         wire
     }

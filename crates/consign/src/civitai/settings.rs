@@ -1,69 +1,20 @@
 //! What every kind of job has: priority, callback, retries, timeout, properties, dependencies.
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use consign_civitai::{Air, TimeSpan, types};
+use consign_civitai::wire::TimeSpanText;
+use consign_civitai::{TimeSpan, types};
 use consign_core::Violations;
 use consign_http::DateTime;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// A model, as it is named to Civitai.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Model {
-    text: String,
-    checked: bool,
-}
+use super::properties::Properties;
+use super::shown;
+use super::template::take;
 
-impl Model {
-    /// A name that is sent as it is, without a check.
-    pub fn raw(text: impl Into<String>) -> Self {
-        Self { text: text.into(), checked: false }
-    }
-    /// The name as it is sent.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-    /// The name as an AIR, if it is one.
-    pub fn air(&self) -> Option<Air> {
-        self.text.parse().ok()
-    }
-    /// An AIR, or the older `@civitai/VERSION`.
-    pub(crate) fn check(&self, member: &str, out: &mut Violations) {
-        if !self.checked {
-            return;
-        }
-        if self.text.trim().is_empty() {
-            out.add(member, &self.text, "an AIR identifier such as urn:air:sdxl:checkpoint:civitai:101055@128078");
-            return;
-        }
-        let older =
-            self.text.strip_prefix("@civitai/").is_some_and(|v| !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()));
-        if !older && let Err(e) = self.text.parse::<Air>() {
-            out.add(member, &self.text, format!("an AIR identifier: {e}"));
-        }
-    }
-}
-
-impl From<&str> for Model {
-    fn from(text: &str) -> Self {
-        Self { text: text.to_owned(), checked: true }
-    }
-}
-impl From<String> for Model {
-    fn from(text: String) -> Self {
-        Self { text, checked: true }
-    }
-}
-impl From<Air> for Model {
-    fn from(air: Air) -> Self {
-        Self { text: air.to_string(), checked: true }
-    }
-}
-impl From<&Air> for Model {
-    fn from(air: &Air) -> Self {
-        Self { text: air.to_string(), checked: true }
-    }
-}
+/// Stands for a time that the clock cannot count to: a hundred years.
+const FAR: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// When a job runs, relative to others: lower numbers run earlier.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,7 +75,7 @@ impl Priority {
     }
 }
 
-/// How long a job may run: a [`Duration`], or text `HH:mm:ss`.
+/// How long a job may run, more than 0: a [`Duration`], a [`TimeSpan`], or text `HH:mm:ss` up to `23:59:59`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timeout(Result<TimeSpan, String>);
 
@@ -154,19 +105,17 @@ impl From<String> for Timeout {
 }
 
 /// What every kind of job has. A plain value: keep it and use it for many specs.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct JobSettings {
-    pub(crate) name: Option<String>,
-    pub(crate) priority: Option<Priority>,
-    pub(crate) providers: Vec<types::Provider>,
-    pub(crate) expire_at: Option<DateTime>,
-    pub(crate) properties: Map<String, Value>,
-    pub(crate) callback_url: Option<String>,
-    pub(crate) timeout: Option<Timeout>,
-    pub(crate) retries: Option<i32>,
-    pub(crate) dependencies: Vec<String>,
-    /// Properties that could not be written as JSON, by name, with the reason.
-    unwritable: Vec<(String, String)>,
+    name: Option<String>,
+    priority: Option<Priority>,
+    providers: Vec<types::Provider>,
+    expire_at: Option<DateTime>,
+    properties: Properties,
+    callback_url: Option<String>,
+    timeout: Option<Timeout>,
+    retries: Option<i32>,
+    dependencies: Vec<String>,
 }
 
 impl JobSettings {
@@ -198,22 +147,17 @@ impl JobSettings {
         self.expire_at = Some(date.into());
         self
     }
-    /// The job is dropped this long from now.
+    /// The job is dropped this long from now: from this call, not from the submission, by this
+    /// machine's clock. In a preset that is kept for long use [`JobSettings::expire_at`].
     #[must_use]
     pub fn expire_in(self, time: Duration) -> Self {
-        self.expire_at(SystemTime::now() + time)
+        let now = SystemTime::now();
+        self.expire_at(now.checked_add(time).unwrap_or(now + FAR))
     }
     /// Adds a property of your own: any JSON value, searchable, echoed in the job's record.
     #[must_use]
     pub fn property(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
-        let name = name.into();
-        match serde_json::to_value(value) {
-            Ok(value) => {
-                self.unwritable.retain(|(n, _)| *n != name);
-                self.properties.insert(name, value);
-            }
-            Err(e) => self.unwritable.push((name, e.to_string())),
-        }
+        self.properties.set(name.into(), value);
         self
     }
     /// Adds properties from a map; those of the same name are replaced.
@@ -221,7 +165,8 @@ impl JobSettings {
     pub fn properties<K: Into<String>, V: Serialize>(self, map: impl IntoIterator<Item = (K, V)>) -> Self {
         map.into_iter().fold(self, |settings, (name, value)| settings.property(name, value))
     }
-    /// Civitai posts status updates to this address; read them with [`Webhook`](super::Webhook).
+    /// Civitai posts status updates to this address; read them with [`Webhook`](super::Webhook). Put a
+    /// secret into its query and check it there: updates have no signature. The query is shown nowhere.
     #[must_use]
     pub fn callback_url(mut self, url: impl Into<String>) -> Self {
         self.callback_url = Some(url.into());
@@ -247,6 +192,9 @@ impl JobSettings {
     }
 
     pub(crate) fn check(&self, out: &mut Violations) {
+        if let Some(name) = self.name.as_deref().filter(|name| name.trim().is_empty()) {
+            out.add("name", name, "a name that is not blank");
+        }
         if let Some(Priority::Range { min, max }) = &self.priority
             && min > max
         {
@@ -257,19 +205,14 @@ impl JobSettings {
         {
             out.add("expireAt", date, "a date and time such as 2026-01-31T12:00:00Z");
         }
-        for name in self.properties.keys().filter(|name| name.trim().is_empty()) {
-            out.add("properties", name, "names that are not blank");
-        }
-        for (name, why) in &self.unwritable {
-            out.add(format!("properties.{name}"), why, "a value that can be written as JSON");
-        }
+        self.properties.check(out);
         if let Some(url) = &self.callback_url
             && !is_web_url(url)
         {
-            out.add("callbackUrl", url, "an absolute http or https URL");
+            out.add("callbackUrl", shown::url(url), "an absolute http or https URL");
         }
         match &self.timeout {
-            Some(Timeout(Err(text))) => out.add("timeout", text, "a duration, or text HH:mm:ss"),
+            Some(Timeout(Err(text))) => out.add("timeout", text, "a duration, or text HH:mm:ss up to 23:59:59"),
             Some(Timeout(Ok(span))) if span.ticks() <= 0 => out.add("timeout", span, "more than 0"),
             _ => {}
         }
@@ -298,50 +241,47 @@ impl JobSettings {
         let providers: Vec<_> = self.providers.iter().map(types::Provider::as_str).collect();
         put("providers", (!providers.is_empty()).then(|| providers.into()));
         put("expireAt", self.expire_at.as_ref().map(|d| d.as_str().into()));
-        put("properties", (!self.properties.is_empty()).then(|| self.properties.clone().into()));
+        put("properties", (!self.properties.map.is_empty()).then(|| self.properties.map.clone().into()));
         put("callbackUrl", self.callback_url.clone().map(Value::from));
-        let timeout = self.timeout.as_ref().and_then(|t| t.0.as_ref().ok());
-        put("timeout", timeout.map(|span| span.to_string().into()));
+        // A text that is no time is refused by `check`; here it only must not get lost.
+        let timeout = self.timeout.as_ref().map(|t| t.0.as_ref().map_or_else(Clone::clone, TimeSpan::to_string));
+        put("timeout", timeout.map(Value::from));
         put("retries", self.retries.map(Value::from));
         put("dependencies", (!self.dependencies.is_empty()).then(|| self.dependencies.clone().into()));
     }
 
-    /// Takes the members it knows out of a template; what it cannot read stays there.
-    pub(crate) fn read(from: &mut Map<String, Value>) -> Self {
-        let mut take = |name: &str, fits: fn(&Value) -> bool| match from.get(name) {
-            Some(Value::Null) => {
-                from.remove(name);
-                None
-            }
-            Some(value) if fits(value) => from.remove(name),
-            _ => None,
-        };
-        let texts = |value: Value| {
-            value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect::<Vec<_>>()
-        };
-        let all_texts = |value: &Value| value.as_array().is_some_and(|a| a.iter().all(Value::is_string));
-        let text = |value: Value| value.as_str().map(str::to_owned);
-        let small = |value: &Value| value.as_i64().is_some_and(|n| i32::try_from(n).is_ok());
-        Self {
-            name: take("name", Value::is_string).and_then(text),
-            priority: take("priority", |_| true).map(read_priority),
-            providers: take("providers", all_texts)
-                .map(texts)
-                .unwrap_or_default()
-                .iter()
-                .map(|p| p.as_str().into())
-                .collect(),
-            expire_at: take("expireAt", Value::is_string).and_then(text).map(DateTime::from),
-            properties: take("properties", Value::is_object).and_then(|v| v.as_object().cloned()).unwrap_or_default(),
-            callback_url: take("callbackUrl", Value::is_string).and_then(text),
-            timeout: take("timeout", Value::is_string).and_then(text).map(|t| match t.parse::<TimeSpan>() {
-                Ok(span) => span.into(),
-                Err(_) => Timeout::from(t),
-            }),
-            retries: take("retries", small).and_then(|v| v.as_i64()).and_then(|n| i32::try_from(n).ok()),
-            dependencies: take("dependencies", all_texts).map(texts).unwrap_or_default(),
-            unwritable: Vec::new(),
-        }
+    /// Takes the members it knows out of a template.
+    pub(crate) fn read(from: &mut Map<String, Value>) -> Result<Self, String> {
+        let timeout = take::<TimeSpanText>(from, "timeout")?;
+        Ok(Self {
+            name: take(from, "name")?,
+            priority: take(from, "priority")?.map(read_priority),
+            providers: take(from, "providers")?.unwrap_or_default(),
+            expire_at: take(from, "expireAt")?,
+            properties: take::<Map<_, _>>(from, "properties")?.unwrap_or_default().into(),
+            callback_url: take(from, "callbackUrl")?,
+            timeout: timeout.map(|text| text.parse().map_or_else(|_| Timeout::from(text.as_str()), Timeout::from)),
+            retries: take(from, "retries")?,
+            dependencies: take(from, "dependencies")?.unwrap_or_default(),
+        })
+    }
+    /// A setting that JSON cannot hold.
+    pub(crate) fn unwritable(&self) -> Option<String> {
+        self.properties.unwritable().map(|name| format!("properties.{name}"))
+    }
+    /// The address that status updates are posted to.
+    pub(crate) fn callback(&self) -> Option<&str> {
+        self.callback_url.as_deref()
+    }
+}
+
+/// As it is written into a template; the callback's address without its query.
+impl fmt::Debug for JobSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut members = Map::new();
+        self.write(&mut members);
+        f.write_str("JobSettings ")?;
+        shown::members_of(&members, f)
     }
 }
 
@@ -369,6 +309,7 @@ pub(crate) fn is_web_url(url: &str) -> bool {
     });
     rest.is_some_and(|rest| {
         let host = rest.split(['/', '?', '#']).next().unwrap_or("");
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
         !host.is_empty()
             && !host.starts_with(':')
             && !url.bytes().any(|b| b.is_ascii_whitespace() || b.is_ascii_control())

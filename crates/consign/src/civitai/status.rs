@@ -4,6 +4,7 @@ use std::time::Duration;
 use consign_civitai::TimeSpan;
 use consign_civitai::types::{JobEvent, JobEventType, JobStatus};
 use consign_core::{Item, Reason, State};
+use serde_json::Value;
 
 /// The item that a job's record shows.
 pub(crate) fn item(status: &JobStatus) -> Item {
@@ -16,7 +17,8 @@ pub(crate) fn item(status: &JobStatus) -> Item {
     let places = status.service_providers.iter().flatten().filter_map(|(_, p)| p.queue_position.as_ref());
     if !item.finished && item.state == State::Queued {
         let nearest = places.min_by_key(|place| place.preceding_jobs.unwrap_or(i32::MAX));
-        item.queue_position = nearest.and_then(|p| p.preceding_jobs).and_then(|n| u32::try_from(n).ok());
+        let ahead = nearest.and_then(|p| p.preceding_jobs).or(status.position);
+        item.queue_position = ahead.and_then(|n| u32::try_from(n).ok());
         item.starts_in = nearest.and_then(|p| p.estimated_start_duration.as_ref()).and_then(|t| duration(t.as_str()));
     }
     item
@@ -57,9 +59,15 @@ pub(crate) fn of_event(event: &JobEvent, scheduled: Option<bool>) -> Item {
     item.cost = event.cost;
     item.pulse = event.date_time.as_ref().map(|d| d.as_str().into());
     if let Some(context) = &event.context {
-        let said = ["error", "message", "reason"].iter().find_map(|name| context.get(*name));
-        item.message = said.map(|said| said.as_str().map_or_else(|| said.to_string(), str::to_owned).into());
-        let progress = context.get("progress").and_then(serde_json::Value::as_f64);
+        let said = ["error", "message", "reason"].iter().filter_map(|name| context.get(*name));
+        let words = |said: &Value| match said {
+            Value::Null => None,
+            Value::String(text) if text.trim().is_empty() => None,
+            Value::String(text) => Some(text.as_str().into()),
+            other => Some(other.to_string().into()),
+        };
+        item.message = said.filter_map(words).next();
+        let progress = context.get("progress").and_then(Value::as_f64);
         item.progress = progress.filter(|p| (0.0..=1.0).contains(p)).map(|p| p as f32);
     }
     item

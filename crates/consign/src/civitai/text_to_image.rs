@@ -1,16 +1,17 @@
 //! `TextToImage`: pictures from a prompt.
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
-use consign_civitai::types::{self, ImageJobControlNet, ImageJobNetworkParams, ImageJobParams, Scheduler};
+use consign_civitai::types::{self, ImageJobControlNet, ImageJobNetworkParams, Scheduler};
 use consign_core::{Result, Violations};
 use consign_http::DateTime;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::settings::check_range;
-use super::{AdditionalNetwork, ControlNet, ImageParams, JobSettings, Model, Priority, Timeout};
+use super::template::take;
+use super::{AdditionalNetwork, ControlNet, ImageParams, JobSettings, Model, Priority, Timeout, shown};
 
 /// Pictures from a prompt. A plain value: clone it, share it, keep half-filled ones as presets.
 /// Setters never fail; [`TextToImage::validate`] and submitting report everything that is wrong at once.
@@ -31,7 +32,7 @@ use super::{AdditionalNetwork, ControlNet, ImageParams, JobSettings, Model, Prio
 /// let wrong: Vec<_> = error.violations().iter().map(|v| v.member.as_str()).collect();
 /// assert_eq!(wrong, ["params.width", "params.height", "params.steps"]);
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct TextToImage {
     model: Model,
     params: ImageParams,
@@ -39,7 +40,7 @@ pub struct TextToImage {
     quantity: Option<i32>,
     batch_size: Option<i64>,
     base_model: Option<String>,
-    networks: BTreeMap<String, AdditionalNetwork>,
+    networks: BTreeMap<Model, AdditionalNetwork>,
     control_nets: Vec<ControlNet>,
     other: Map<String, Value>,
     server_limits: bool,
@@ -144,8 +145,8 @@ impl TextToImage {
         self.base_model = Some(family.into());
         self
     }
-    /// Adds a LoRA, embedding, VAE or the like: by AIR or by the short key `civitai:58390@62833`.
-    /// The same key again replaces.
+    /// Adds a LoRA, embedding, VAE or the like: by AIR or by the short key `civitai:58390@62833`. The same
+    /// AIR again replaces, also if it is written differently.
     ///
     /// ```
     /// # use consign::civitai::{AdditionalNetwork, TextToImage};
@@ -165,7 +166,9 @@ impl TextToImage {
     /// As [`TextToImage::additional_network`], with a finished value.
     #[must_use]
     pub fn additional_network_value(mut self, key: impl Into<Model>, network: AdditionalNetwork) -> Self {
-        self.networks.insert(key.into().as_str().to_owned(), network);
+        let key = key.into();
+        self.networks.retain(|other, _| !other.is_same(&key));
+        self.networks.insert(key, network);
         self
     }
     /// Adds a control net through a closure. They apply in the order in which they are added.
@@ -279,8 +282,8 @@ impl TextToImage {
             out.add("batchSize", size, "1 or more");
         }
         for (key, network) in &self.networks {
-            let member = format!("additionalNetworks[{key}]");
-            Model::from(key.as_str()).check(&member, &mut out);
+            let member = member(key);
+            key.check_air(&member, &mut out);
             network.check(&member, &mut out);
         }
         for (n, control_net) in self.control_nets.iter().enumerate() {
@@ -294,12 +297,20 @@ impl TextToImage {
         self.quantity.and_then(|q| usize::try_from(q).ok()).unwrap_or(1).max(1)
     }
 
+    /// As it is sent.
     pub(crate) fn to_json(&self) -> Map<String, Value> {
+        self.write(self.params.to_json(&self.model))
+    }
+    /// As it is set, for storing.
+    pub(crate) fn stored(&self) -> Map<String, Value> {
+        self.write(self.params.stored())
+    }
+    fn write(&self, params: Map<String, Value>) -> Map<String, Value> {
         let mut out = Map::new();
         let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
         put("$type", "textToImage".into());
         put("model", self.model.as_str().into());
-        put("params", json(&self.params.to_wire(&self.model)));
+        put("params", params.into());
         if let Some(quantity) = self.quantity {
             put("quantity", quantity.into());
         }
@@ -310,7 +321,7 @@ impl TextToImage {
             put("baseModel", base_model.as_str().into());
         }
         if !self.networks.is_empty() {
-            let networks = self.networks.iter().map(|(key, network)| (key.clone(), json(&network.wire)));
+            let networks = self.networks.iter().map(|(key, network)| (key.as_str().to_owned(), json(&network.wire)));
             put("additionalNetworks", Value::Object(networks.collect()));
         }
         if !self.control_nets.is_empty() {
@@ -321,34 +332,74 @@ impl TextToImage {
         out
     }
 
-    /// Reads a template of this kind; what it does not know stays in `other`.
-    pub(crate) fn from_json(mut from: Map<String, Value>) -> Result<Self, String> {
+    /// Reads a template of this kind; what it does not know stays in `other`. `unchecked` is what
+    /// [`TextToImage::unchecked`] gave.
+    pub(crate) fn from_json(mut from: Map<String, Value>, unchecked: &[String]) -> Result<Self, String> {
         from.remove("$type");
-        let settings = JobSettings::read(&mut from);
-        let params: Option<ImageJobParams> = take(&mut from, "params")?;
+        let name = |text: String, member: &str| {
+            if unchecked.iter().any(|what| what == member) { Model::raw(text) } else { Model::from(text) }
+        };
+        let settings = JobSettings::read(&mut from)?;
+        let params: Option<Map<_, _>> = take(&mut from, "params")?;
         let networks: Option<BTreeMap<String, ImageJobNetworkParams>> = take(&mut from, "additionalNetworks")?;
         let control_nets: Option<Vec<ImageJobControlNet>> = take(&mut from, "controlNets")?;
+        let network = |(key, wire): (String, _)| {
+            let member = member(&Model::raw(key.as_str()));
+            (name(key, &member), AdditionalNetwork { wire })
+        };
         Ok(Self {
-            model: Model::from(take::<String>(&mut from, "model")?.unwrap_or_default()),
-            params: params.map(ImageParams::from_wire).unwrap_or_default(),
+            model: name(take(&mut from, "model")?.unwrap_or_default(), "model"),
+            params: params.map_or_else(|| Ok(ImageParams::new()), ImageParams::from_json)?,
             settings,
             quantity: take(&mut from, "quantity")?,
             batch_size: take(&mut from, "batchSize")?,
             base_model: take(&mut from, "baseModel")?,
-            networks: networks.into_iter().flatten().map(|(k, wire)| (k, AdditionalNetwork { wire })).collect(),
+            networks: networks.into_iter().flatten().map(network).collect(),
             control_nets: control_nets.into_iter().flatten().map(|wire| ControlNet { wire }).collect(),
             other: from,
-            server_limits: false,
+            server_limits: unchecked.iter().any(|what| what == "limits"),
         })
+    }
+    /// What is sent without a check, so that a stored spec is read back as it was.
+    pub(crate) fn unchecked(&self) -> Vec<String> {
+        let limits = self.server_limits.then(|| "limits".to_owned());
+        let model = self.model.is_raw().then(|| "model".to_owned());
+        let networks = self.networks.keys().filter(|key| key.is_raw()).map(member);
+        limits.into_iter().chain(model).chain(networks).collect()
+    }
+    /// A member that JSON cannot hold.
+    pub(crate) fn unwritable(&self) -> Option<String> {
+        let mut numbers: Vec<(String, Option<f64>)> = Vec::new();
+        numbers.extend(self.params.numbers().map(|(name, number)| (name.to_owned(), number)));
+        for (key, AdditionalNetwork { wire }) in &self.networks {
+            numbers.extend([wire.strength, wire.clip_strength].map(|number| (member(key), number)));
+        }
+        for (n, ControlNet { wire }) in self.control_nets.iter().enumerate() {
+            let all = [wire.weight, wire.start_step, wire.end_step];
+            numbers.extend(all.map(|number| (format!("controlNets[{n}]"), number)));
+        }
+        let bad = numbers.into_iter().find(|(_, number)| number.is_some_and(|number| !number.is_finite()));
+        bad.map(|(member, _)| member).or_else(|| self.settings.unwritable())
+    }
+    pub(crate) fn job_settings(&self) -> &JobSettings {
+        &self.settings
     }
 }
 
-/// A wire value as JSON. Wire values hold text, numbers and lists only, which can always be written.
-fn json(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
+/// As it is set; addresses without their queries, long texts cut short.
+impl fmt::Debug for TextToImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TextToImage ")?;
+        shown::members_of(&self.stored(), f)
+    }
 }
 
-fn take<T: DeserializeOwned>(from: &mut Map<String, Value>, name: &str) -> Result<Option<T>, String> {
-    let value = from.remove(name).unwrap_or_default();
-    serde_json::from_value(value).map_err(|e| format!("{name}: {e}"))
+/// A network's place in the template.
+fn member(key: &Model) -> String {
+    format!("additionalNetworks[{}]", key.as_str())
+}
+
+/// A wire value as JSON. Wire values hold text, numbers and lists only, which can always be written.
+pub(crate) fn json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
 }

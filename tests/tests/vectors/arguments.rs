@@ -1,16 +1,19 @@
 //! From a recorded request to the typed arguments of a method.
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
 
-use crate::line::Body;
+use crate::line::{Body, Part};
 
 /// What is left of a request to be made into arguments. Taking all of it is checked by [`Arguments::finish`].
 pub struct Arguments {
     /// Path values in template order, decoded.
     pub path: Vec<String>,
     pub query: Vec<(String, String)>,
+    /// The recorded headers, in lower case: which credential was used. They need not be taken.
+    pub headers: BTreeMap<String, Vec<u8>>,
     pub body: Body,
 }
 
@@ -47,6 +50,18 @@ impl Arguments {
             Body::None => Ok(None),
             Body::Json(text) => serde_json::from_str(&text).map(Some).map_err(|error| format!("body: {error}")),
             Body::Bytes(_) => Err("the method takes JSON, the body is bytes".to_owned()),
+            Body::Parts(_) => Err("the method takes JSON, the body is a form".to_owned()),
+        }
+    }
+    /// A recorded header as text.
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+    /// The parts of a form.
+    pub fn parts(&mut self) -> Result<Vec<Part>, String> {
+        match std::mem::replace(&mut self.body, Body::None) {
+            Body::Parts(parts) => Ok(parts),
+            _ => Err("the method takes a form".to_owned()),
         }
     }
     /// # Errors

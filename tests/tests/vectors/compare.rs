@@ -5,7 +5,7 @@ use consign_http::Operation;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use crate::line::{Body, Recorded};
+use crate::line::{Body, Part, Recorded};
 use crate::server::Sent;
 use crate::spec::{Shape, Spec};
 
@@ -107,6 +107,9 @@ pub fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// Headers that are not compared: a label that the server ignores, and what is new for each signature.
+const FREE: [&str; 3] = ["x-chutes-userid", "x-chutes-nonce", "x-chutes-signature"];
+
 /// How a sent request differs from the recorded one.
 pub fn request(
     spec: &Spec,
@@ -161,7 +164,7 @@ pub fn request(
     };
     let body = recorded.body()?;
     let names = headers.keys().chain(sent.headers.iter().map(|(name, _)| name));
-    for name in names.filter(|name| name.starts_with("x-")).collect::<BTreeSet<_>>() {
+    for name in names.filter(|name| name.starts_with("x-") && !FREE.contains(&name.as_str())).collect::<BTreeSet<_>>() {
         let (expected, found) = (headers.get(name).map(Vec::as_slice), sent.header(name));
         must(expected == found, name, &text(expected), &text(found));
     }
@@ -181,6 +184,20 @@ pub fn request(
     match body {
         Body::None => must(sent.body.is_empty(), "body", &"", &String::from_utf8_lossy(&sent.body)),
         Body::Bytes(bytes) => must(bytes == sent.body, "body", &bytes, &sent.body),
+        Body::Parts(expected) => match parts(sent) {
+            Ok(found) => {
+                let alike = |e: &Part, f: &Part| {
+                    let media = |part: &Part| part.media.as_deref().and_then(|m| media(Some(m.as_bytes())));
+                    e.name == f.name
+                        && e.bytes == f.bytes
+                        && e.file_name.is_some() == f.file_name.is_some()
+                        && media(e) == media(f)
+                };
+                let equal = expected.len() == found.len() && expected.iter().zip(&found).all(|(e, f)| alike(e, f));
+                must(equal, "parts", &expected, &found);
+            }
+            Err(error) => must(false, "parts", &expected, &error),
+        },
         Body::Json(text) => {
             let expected: Value = serde_json::from_str(&text).map_err(|error| format!("the recorded body: {error}"))?;
             match serde_json::from_slice::<Value>(&sent.body) {
@@ -194,6 +211,40 @@ pub fn request(
         }
     }
     Ok(differences)
+}
+
+/// The parts of a form as it was sent.
+fn parts(sent: &Sent) -> Result<Vec<Part>, String> {
+    let header = |text: &str, name: &str| {
+        let lines = text.split("\r\n").filter_map(|line| line.split_once(':'));
+        lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned()).next()
+    };
+    let media = String::from_utf8_lossy(sent.header("content-type").unwrap_or_default()).into_owned();
+    let boundary = media.split("boundary=").nth(1).ok_or("no boundary")?.trim_matches('"');
+    let mark = format!("\r\n--{boundary}");
+    let body = [b"\r\n", sent.body.as_slice()].concat();
+    let mut pieces = Vec::new();
+    let mut rest = body.as_slice();
+    while let Some(at) = rest.windows(mark.len()).position(|window| window == mark.as_bytes()) {
+        pieces.push(&rest[..at]);
+        rest = &rest[at + mark.len()..];
+    }
+    if !rest.starts_with(b"--") {
+        return Err("the form has no end".to_owned());
+    }
+    let read = |piece: &&[u8]| {
+        let piece = piece.strip_prefix(b"\r\n").ok_or("a part without a line break before it")?;
+        let end = piece.windows(4).position(|window| window == b"\r\n\r\n").ok_or("a part without a head")?;
+        let (head, bytes) = (String::from_utf8_lossy(&piece[..end]).into_owned(), piece[end + 4..].to_vec());
+        let disposition = header(&head, "content-disposition").ok_or("a part without a disposition")?;
+        let value = |name: &str| {
+            let mut values = disposition.split("; ").filter_map(|pair| pair.split_once('='));
+            values.find(|(found, _)| *found == name).map(|(_, value)| value.trim_matches('"').to_owned())
+        };
+        let name = value("name").ok_or("a part without a name")?;
+        Ok(Part { name, file_name: value("filename"), media: header(&head, "content-type"), bytes })
+    };
+    pieces.iter().skip(1).map(read).collect()
 }
 
 /// The segments of a path, percent-decoded.

@@ -15,6 +15,8 @@ pub struct RequestLine {
     pub quirk: Option<String>,
     #[serde(default)]
     pub exact_path: bool,
+    /// The text under the signature that the headers carry.
+    pub signed_message: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -31,7 +33,26 @@ pub struct Recorded {
     pub body: Option<Box<RawValue>>,
     pub body_text: Option<String>,
     pub body_base64: Option<String>,
-    pub multipart: Option<Box<RawValue>>,
+    pub multipart: Option<Vec<RecordedPart>>,
+}
+
+/// One part of a form.
+#[derive(Deserialize)]
+pub struct RecordedPart {
+    pub name: String,
+    pub filename: Option<String>,
+    pub content_type: Option<String>,
+    pub text: Option<String>,
+    pub body_base64: Option<String>,
+}
+
+/// One part of a form, decoded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    pub name: String,
+    pub file_name: Option<String>,
+    pub media: Option<String>,
+    pub bytes: Vec<u8>,
 }
 
 /// The body of a request, for the typed argument.
@@ -41,13 +62,14 @@ pub enum Body {
     /// The exact text of one JSON value.
     Json(String),
     Bytes(Vec<u8>),
+    Parts(Vec<Part>),
 }
 
 impl Recorded {
     /// The body: the first that exists of multipart, text, JSON, bytes.
     pub fn body(&self) -> Result<Body, String> {
-        if self.multipart.is_some() {
-            return Err("a multipart body: none of the providers here takes one".to_owned());
+        if let Some(parts) = &self.multipart {
+            return parts.iter().map(RecordedPart::decoded).collect::<Result<_, _>>().map(Body::Parts);
         }
         if let Some(text) = &self.body_text {
             return Ok(Body::Json(text.clone()));
@@ -68,6 +90,18 @@ impl Recorded {
             all.insert(name.to_lowercase(), decode(value)?);
         }
         Ok(all)
+    }
+}
+
+impl RecordedPart {
+    fn decoded(&self) -> Result<Part, String> {
+        let bytes = match (&self.text, &self.body_base64) {
+            (_, Some(text)) => decode(text)?,
+            (Some(text), None) => text.clone().into_bytes(),
+            (None, None) => return Err(format!("the part {:?} has no content", self.name)),
+        };
+        let (name, file_name, media) = (self.name.clone(), self.filename.clone(), self.content_type.clone());
+        Ok(Part { name, file_name, media, bytes })
     }
 }
 

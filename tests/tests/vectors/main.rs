@@ -7,6 +7,8 @@
 
 mod arguments;
 mod broken;
+mod chutes;
+mod chutes_signing;
 mod civitai;
 mod compare;
 mod line;
@@ -17,6 +19,7 @@ mod spec;
 
 use std::path::{Path, PathBuf};
 
+use chutes::Chutes;
 use civitai::Civitai;
 
 #[test]
@@ -27,6 +30,21 @@ fn civitai_requests() {
 #[test]
 fn civitai_responses() {
     report::conclude(&run::responses::<Civitai>(&folder()));
+}
+
+#[test]
+fn chutes_requests() {
+    report::conclude(&run::requests::<Chutes>(&folder()));
+}
+
+#[test]
+fn chutes_responses() {
+    report::conclude(&run::responses::<Chutes>(&folder()));
+}
+
+#[test]
+fn chutes_signing() {
+    report::conclude(&chutes_signing::cases(&folder()));
 }
 
 /// Where the vectors are.

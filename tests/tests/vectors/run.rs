@@ -1,4 +1,5 @@
 //! Runs every line of a file: requests through a raw socket, answers through the client.
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -12,7 +13,7 @@ use crate::arguments::Arguments;
 use crate::compare::{self, Compare, Side, Special};
 use crate::line::{Body, Decode, RequestLine, ResponseLine};
 use crate::report::{Outcome, Report, Row};
-use crate::server::{Answer, Server};
+use crate::server::{Answer, Sent, Server};
 use crate::spec::Spec;
 
 /// What the runner has to know of a provider.
@@ -27,6 +28,10 @@ pub trait Provider {
     fn document(api: Option<&str>) -> Option<&'static str>;
     /// The operations of that module.
     fn operations(api: Option<&str>) -> &'static [&'static Operation];
+    /// What is wrong with the signature of a request that was sent. Providers without signatures have none.
+    fn signature(_line: &RequestLine, _sent: &Sent) -> Vec<String> {
+        Vec::new()
+    }
     /// Calls the method.
     ///
     /// # Errors
@@ -129,7 +134,11 @@ fn request_line<P: Provider>(server: &Server, line: &RequestLine, mut row: Row) 
     // Whatever the operation gives: what matters is what it sends.
     let json = vec![("content-type".to_owned(), "application/json".to_owned())];
     server.answer(Answer { status: 200, headers: json, body: b"{}".to_vec() });
-    let arguments = Arguments { path, query: line.request.query.clone(), body };
+    let headers = match line.request.headers() {
+        Ok(headers) => headers,
+        Err(error) => return row.failed(error),
+    };
+    let arguments = Arguments { path, query: line.request.query.clone(), headers, body };
     let called = match block_on(P::call(server.url(), operation, arguments)) {
         Ok(called) => called,
         Err(error) => return row.failed(error),
@@ -146,6 +155,7 @@ fn request_line<P: Provider>(server: &Server, line: &RequestLine, mut row: Row) 
     let spec = spec::<P>(line.api.as_deref());
     let compared = compare::request(&spec, P::SPECIAL, operation, &line.request, line.exact_path, sent);
     row.why = compared.unwrap_or_else(|error| vec![error]);
+    row.why.extend(P::signature(line, sent));
     if !row.extra.is_empty() {
         row.why.push(format!("members that the argument does not know: {}", row.extra.join(", ")));
     }
@@ -217,6 +227,8 @@ fn response_line<P: Provider>(server: &Server, line: &ResponseLine, mut row: Row
     let expects = line.expect.state.is_some() || line.expect.finished.is_some();
     let seen = match &called.reply {
         Ok(_) if !json.is_null() => block_on(P::state(server.url(), operation, &json)),
+        // Some failures have a state, where the line says so.
+        Err(_) if expects => block_on(P::state(server.url(), operation, &json)),
         _ => None,
     };
     match seen {
@@ -326,6 +338,12 @@ fn find(all: &[&'static Operation], method: &str, path: &str) -> Option<(&'stati
     let fits = all.iter().filter_map(|operation| {
         let template: Vec<&str> = operation.path.split('/').collect();
         let fixed = template.iter().filter(|part| !part.starts_with('{')).count();
+        // The last value may take several segments.
+        let mut segments = segments.clone();
+        if template.last().is_some_and(|part| part.starts_with("{+")) && segments.len() >= template.len() {
+            let last = segments.split_off(template.len() - 1).join("/");
+            segments.push(last);
+        }
         let same = |(part, segment): (&&str, &String)| part.starts_with('{') || segment == part;
         let right = operation.method.as_str() == method && template.len() == segments.len();
         let values =
@@ -347,5 +365,5 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 /// Arguments without query and body.
 pub fn no_arguments() -> Arguments {
-    Arguments { path: Vec::new(), query: Vec::new(), body: Body::None }
+    Arguments { path: Vec::new(), query: Vec::new(), headers: BTreeMap::new(), body: Body::None }
 }

@@ -141,9 +141,8 @@ fn sent_path(lower: &Lower<'_>, place: &Place<'_>, parameters: &[Parameter]) -> 
     }
     // `{+name}`: a value may be several segments (`x-segments`).
     let several = parameters.iter().filter(|parameter| parameter.several);
-    Ok(several.fold(path.to_owned(), |path, one| {
-        path.replace(&format!("{{{}}}", one.wire), &format!("{{+{}}}", one.wire))
-    }))
+    Ok(several
+        .fold(path.to_owned(), |path, one| path.replace(&format!("{{{}}}", one.wire), &format!("{{+{}}}", one.wire))))
 }
 
 /// Summary and description of an operation.

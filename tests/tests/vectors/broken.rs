@@ -281,3 +281,57 @@ fn the_report_has_one_line_for_each_vector_and_keeps_those_of_other_files() {
         assert!(rows[0].get(member).is_some(), "{member}");
     }
 }
+
+#[test]
+fn wrong_requests_of_chutes_fail_by_form_report_and_signature() {
+    let lines = std::fs::read_to_string(crate::root().join("tests/vectors/chutes.jsonl")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let named = |name: &str, member: &str| {
+        let mut found = lines.iter().filter(|line| line["operation"] == name && line.pointer(member).is_some());
+        found.next().unwrap_or_else(|| panic!("{name} {member}")).clone()
+    };
+    let (finish, upload) =
+        (named("finish_job", "/request/body/result"), named("upload_job_file", "/request/multipart"));
+    let (signed, chutes) = (named("create_job", "/signed_message"), named("list_chutes", "/signed_message"));
+    let read = named("get_job", "/request");
+    let hotkey = signed["request"]["headers"].clone();
+    let body = |line: Value, text: &str| with(line, "/request/body_text", json!(text));
+    let wrong = [
+        body(finish.clone(), r#"{"status":"complete","result":null,"unknown":1}"#),
+        body(finish.clone(), r#"{"status":5}"#),
+        with(finish, "/request/query", json!([])),
+        with(upload.clone(), "/request/multipart", json!(null)),
+        with(upload.clone(), "/request/multipart/0", json!({"name": "file"})),
+        with(upload.clone(), "/request/headers/content-type", json!("application/json")),
+        with(upload, "/request/query", json!([["token", "a"], ["more", "b"]])),
+        body(signed.clone(), r#"{"epochs":3, "lr":0.1}"#),
+        with(signed.clone(), "/signed_message", json!("5GU8:1752998403:chutes")),
+        with(signed.clone(), "/request/headers/x-chutes-nonce", json!("1752998404")),
+        with(signed, "/request/headers/x-chutes-hotkey", json!("5C4hrfjw9DjXZTzV3MwzrrAr9P1MJhSrvWGWqi1eSuyUpnhM")),
+        with(chutes.clone(), "/request/query", json!([["page", "first"]])),
+        with(chutes, "/request/path", json!("/chutes")),
+        with(read, "/request/headers", hotkey),
+    ];
+    let text: Vec<Value> = wrong.to_vec();
+    let (_kept, path) = folder("chutes.jsonl", &text);
+    let report = run::requests::<crate::chutes::Chutes>(&path);
+    assert_eq!(report.rows().len(), wrong.len());
+    assert_all(&report, Outcome::Failed);
+}
+
+#[test]
+fn a_report_without_a_result_is_not_one_with_null_and_parts_are_compared_in_order() {
+    use crate::compare::{Compare, Side};
+    let spec = crate::spec::Spec::read(&crate::root().join("specs/chutes/api.json"));
+    let special = <crate::chutes::Chutes as run::Provider>::SPECIAL;
+    let differences = |expected: Value, sent: Value| {
+        let mut compare = Compare { spec: &spec, side: Side::Request, special, differences: Vec::new() };
+        compare.walk(spec.request_schema("finish_job"), &expected, &sent, "");
+        compare.differences.len()
+    };
+    let null = json!({"status": "error", "result": null});
+    assert_eq!(differences(null.clone(), json!({"status": "error"})), 1);
+    assert_eq!(differences(json!({"status": "error", "detail": null}), json!({"status": "error"})), 0);
+    assert_eq!(differences(null.clone(), null), 0);
+    assert_eq!(differences(json!({"result": {"a": null}}), json!({"result": {}})), 1);
+}

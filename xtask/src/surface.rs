@@ -89,12 +89,12 @@ fn fields(fields: &Fields) -> Vec<String> {
 fn attributes(all: &[Attribute]) -> String {
     let shown = ["serde", "derive", "non_exhaustive", "deprecated"];
     let shown = all.iter().filter(|attribute| shown.iter().any(|name| attribute.path().is_ident(name)));
-    shown.map(|attribute| tight(attribute)).collect::<Vec<_>>().join(" ")
+    shown.map(tight).collect::<Vec<_>>().join(" ")
 }
 
 /// Tokens as a person would write them.
-fn tight(tokens: &dyn ToTokensObject) -> String {
-    let mut text = tokens.text();
+fn tight(tokens: &impl ToTokens) -> String {
+    let (mut text, literals) = without_literals(&tokens.to_token_stream().to_string());
     for path in [
         ":: std :: option :: ",
         ":: std :: string :: ",
@@ -125,21 +125,79 @@ fn tight(tokens: &dyn ToTokensObject) -> String {
     for (from, to) in JOINS {
         text = text.replace(from, to);
     }
-    text.replace("[ ", "[")
+    text = text
+        .replace("[ ", "[")
         .replace("> ,", ">,")
         .replace("> )", ">)")
         .replace(",)", ")")
+        .replace(",>", ">")
+        .replace(",]", "]")
+        .replace(", }", " }")
         .replace("->", "-> ")
-        .replace("  ", " ")
+        .replace("  ", " ");
+    let mut literals = literals.into_iter();
+    text.chars().map(|c| if c == LITERAL { literals.next().unwrap_or_default() } else { c.to_string() }).collect()
 }
 
-/// Anything that can be printed as tokens.
-trait ToTokensObject {
-    fn text(&self) -> String;
+/// Replaces every text literal by a mark, and gives the literals in order.
+fn without_literals(code: &str) -> (String, Vec<String>) {
+    let (mut rest, mut bare, mut literals) = (code, String::new(), Vec::new());
+    while let Some(start) = rest.find('"') {
+        let mut escaped = false;
+        let end = rest[start + 1..].find(|c| {
+            let ends = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            ends
+        });
+        let end = end.map_or(rest.len(), |end| start + 1 + end + 1);
+        bare.push_str(&rest[..start]);
+        bare.push(LITERAL);
+        literals.push(rest[start..end].to_owned());
+        rest = &rest[end..];
+    }
+    bare.push_str(rest);
+    (bare, literals)
 }
 
-impl<T: ToTokens> ToTokensObject for T {
-    fn text(&self) -> String {
-        self.to_token_stream().to_string()
+/// Stands for a literal while the code around it is shortened.
+const LITERAL: char = '\u{1}';
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_users_see_is_shown_and_nothing_else() {
+        let code = r##"
+            //! Docs.
+            struct Hidden { a: u8 }
+            /// Docs.
+            #[derive(Clone)] #[non_exhaustive] #[must_use]
+            pub struct Job { /** Docs. */ #[serde(rename = "job  :  \"Id")] pub job_id: Option<Vec<String>>, inner: u8 }
+            impl Job { pub fn set(mut self, a: impl Into<String>) -> Self { self } fn hidden(&self) {} }
+            pub mod types {
+                pub enum State { Done, Unknown(::std::string::String) }
+                impl State { pub const KNOWN: &'static [&'static str] = &["done"]; }
+                impl From<&str> for State { fn from(text: &str) -> Self { Self::Done } }
+                pub type Text = String;
+            }
+            mod decode { pub fn f() {} }
+        "##;
+        let expected = r##"
+struct Job #[derive(Clone)] #[non_exhaustive]
+    job_id: Option<Vec<String>> #[serde(rename = "job  :  \"Id")]
+impl Job
+    fn set(mut self, a: impl Into<String>) -> Self
+mod types
+    enum State
+        Done
+        Unknown(String)
+    type Text = String
+    impl State
+        const KNOWN: &'static [&'static str] = &["done"]
+        + From<&str>
+"##;
+        assert_eq!(of_text(code).unwrap(), expected.trim_start());
+        assert!(of_text("pub fn").is_err());
     }
 }

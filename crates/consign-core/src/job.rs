@@ -55,6 +55,32 @@ impl<P: Provider> Job<P> {
         &self.0.span
     }
     /// Whether this program cancelled the job as a whole, or may have.
+    /// Cancels at once. Also for callers that know the provider only at run time, which may have no
+    /// such operation.
+    pub(crate) async fn cancel_now(&self, item: Option<&str>, force: bool) -> Result<()> {
+        let shared = self.shared();
+        // Whether an attempt may have been carried out without our hearing of it.
+        let unclear = AtomicBool::new(false);
+        let send = || async {
+            let done = shared.provider.cancel(self.ticket(), item, force, self.cx()).await;
+            let lost = done.as_ref().is_err_and(|e| e.delivery() == Delivery::Unknown);
+            unclear.fetch_or(lost, Ordering::Relaxed);
+            done
+        };
+        let done = shared.call(Repeat::Always, send).instrument(self.span().clone()).await;
+        let unclear = unclear.into_inner();
+        if item.is_none() && (done.is_ok() || unclear) {
+            self.0.cancelled.store(true, Ordering::Relaxed);
+        }
+        match done {
+            // An attempt before did it.
+            Err(error) if error.kind() == ErrorKind::NotFound && unclear => {}
+            Err(error) => return Err(error.with_ticket(self.ticket())),
+            Ok(()) => {}
+        }
+        self.span().in_scope(|| tracing::info!(item, "cancelled"));
+        Ok(())
+    }
     pub(crate) fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Relaxed)
     }
@@ -191,7 +217,6 @@ impl<P: Provider> fmt::Debug for WaitCall<P> {
 
 /// A cancellation being set up; await it.
 #[must_use = "nothing happens until it is awaited"]
-#[derive(Debug)]
 pub struct CancelCall<P: Cancel> {
     job: Job<P>,
     item: Option<String>,
@@ -218,37 +243,19 @@ impl<P: Cancel> IntoFuture for CancelCall<P> {
     /// [`ErrorKind::NotFound`] for an unknown job; otherwise as any call,
     /// after the repeats that the policy allows. The error carries the ticket.
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let (job, item) = (&self.job, self.item.as_deref());
-            let shared = job.shared();
-            // Whether an attempt may have been carried out without our hearing of it.
-            let unclear = AtomicBool::new(false);
-            let send = || async {
-                let done = shared.provider.cancel(job.ticket(), item, self.force, job.cx()).await;
-                let lost = done.as_ref().is_err_and(|e| e.delivery() == Delivery::Unknown);
-                unclear.fetch_or(lost, Ordering::Relaxed);
-                done
-            };
-            let done = shared.call(Repeat::Always, send).instrument(job.span().clone()).await;
-            let unclear = unclear.into_inner();
-            if item.is_none() && (done.is_ok() || unclear) {
-                job.0.cancelled.store(true, Ordering::Relaxed);
-            }
-            match done {
-                // An attempt before did it.
-                Err(error) if error.kind() == ErrorKind::NotFound && unclear => {}
-                Err(error) => return Err(error.with_ticket(job.ticket())),
-                Ok(()) => {}
-            }
-            job.span().in_scope(|| tracing::info!(item, "cancelled"));
-            Ok(())
-        })
+        Box::pin(async move { self.job.cancel_now(self.item.as_deref(), self.force).await })
+    }
+}
+
+impl<P: Cancel> fmt::Debug for CancelCall<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("CancelCall");
+        out.field("job", &self.job).field("item", &self.item).field("force", &self.force).finish()
     }
 }
 
 /// A taint being set up; await it.
 #[must_use = "nothing happens until it is awaited"]
-#[derive(Debug)]
 pub struct TaintCall<P: Taint> {
     job: Job<P>,
     item: Option<String>,
@@ -282,5 +289,12 @@ impl<P: Taint> IntoFuture for TaintCall<P> {
                 shared.call(Repeat::Always, || shared.provider.taint(job.ticket(), item, &self.reason, job.cx()));
             call.instrument(job.span().clone()).await.map_err(|e| e.with_ticket(job.ticket()))
         })
+    }
+}
+
+impl<P: Taint> fmt::Debug for TaintCall<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("TaintCall");
+        out.field("job", &self.job).field("item", &self.item).field("reason", &self.reason).finish()
     }
 }

@@ -15,6 +15,7 @@
 
 mod caps;
 mod download;
+mod dynamic;
 mod error;
 mod file_name;
 mod job;
@@ -32,6 +33,7 @@ mod watch;
 pub use caps::{Batch, Cancel, Caps, Outputs, Priced, Query, Taint};
 pub use consign_http::{BoxFuture, CallOptions, Clock, Delivery, ErrorKind, Retry, Violation, Violations};
 pub use download::{Artifact, ContentCheck, Locate, Location};
+pub use dynamic::{DynEvent, DynFinished, DynJob, DynJobs, DynSnapshot, DynWaitCall, DynWatch, DynWatchAll};
 pub use error::{Error, Result};
 pub use job::{CancelCall, Job, TaintCall, WaitCall};
 pub use jobs::{Jobs, JobsBuilder};

@@ -6,7 +6,7 @@ use consign_http::{BoxFuture, CallOptions, Violations};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Caps, Error, Job, Result, Snapshot, Ticket};
+use crate::{Artifact, Caps, Error, Job, Result, Snapshot, Ticket};
 
 /// One job API behind the facade. It translates; waiting, retrying and downloading are the engine's.
 ///
@@ -38,6 +38,11 @@ pub trait Provider: Send + Sync + Sized + 'static {
     }
     /// Sends one submission of one or more specs, exactly once. The engine decides on repeats.
     fn submit<'a>(&'a self, specs: &'a [Self::Spec], cx: &'a Cx) -> BoxFuture<'a, Result<Submitted<Self>>>;
+    /// How long the server can hold a look at this job; `None`: not at all. Default: [`Caps::long_poll`].
+    fn hold(ticket: &Ticket) -> Option<Duration> {
+        let _ = ticket;
+        Self::CAPS.long_poll
+    }
     /// Reads a job once.
     fn look<'a>(&'a self, ticket: &'a Ticket, look: Look, cx: &'a Cx) -> BoxFuture<'a, Result<Snapshot<Self>>>;
 
@@ -80,6 +85,11 @@ pub trait Provider: Send + Sync + Sized + 'static {
     }
     /// What a look shows there is to fetch.
     fn outputs(job: &Job<Self>, snapshot: &Snapshot<Self>) -> Self::Output;
+    /// The same as plain files, for callers that do not know the provider's type. Default: none.
+    fn artifacts(job: &Job<Self>, snapshot: &Snapshot<Self>) -> Vec<Artifact> {
+        let _ = (job, snapshot);
+        Vec::new()
+    }
 }
 
 fn unsupported<'a, P: Provider, T: Send + 'a>(operation: &str) -> BoxFuture<'a, Result<T>> {

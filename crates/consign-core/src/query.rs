@@ -12,13 +12,18 @@ use crate::policy::Repeat;
 use crate::{Error, Job, Jobs, Page, Provider, Query, Result, Snapshot, Ticket};
 
 /// A job that a query found, and what the page showed of it.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Found<P: Provider> {
     /// The job.
     pub job: Job<P>,
     /// What the page showed.
     pub snapshot: Snapshot<P>,
+}
+
+impl<P: Provider> fmt::Debug for Found<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Found").field("job", &self.job).field("snapshot", &self.snapshot).finish()
+    }
 }
 
 /// How many pages in a row may bring no job that was not there before.

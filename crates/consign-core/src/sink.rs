@@ -87,3 +87,38 @@ impl Drop for Part {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_full_disk_is_reported_and_the_part_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".a.part");
+        std::fs::write(&path, "").unwrap();
+        // A file that is always full stands in for the part.
+        let file = File::from_std(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        let mut part = Part { file, path: path.clone(), whole: false };
+        let mut written = Ok(());
+        for _ in 0..2 {
+            written = written.and(part.write(Bytes::from(vec![0; 1 << 20])).await);
+        }
+        let finished = part.finish(&folder.path().join("a")).await;
+        assert_eq!(written.and(finished).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert!(!path.exists() && !folder.path().join("a").exists());
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_forgotten_at_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut part = Part::new(folder.path(), "a").await.unwrap();
+        part.write(Bytes::from_static(b"something long")).await.unwrap();
+        part.restart().await.unwrap();
+        part.write(Bytes::from_static(b"short")).await.unwrap();
+        part.finish(&folder.path().join("a")).await.unwrap();
+        assert_eq!(std::fs::read(folder.path().join("a")).unwrap(), b"short");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

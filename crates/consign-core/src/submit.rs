@@ -112,13 +112,18 @@ impl<P: Provider> fmt::Debug for SubmitCall<P> {
 }
 
 /// What became of one spec of a [`SubmitAll`].
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct SubmittedSpec<P: Provider> {
     /// The job that the spec went into, perhaps with others.
     pub job: Job<P>,
     /// Which of the job's items are this spec's; `None` if the answer does not tell.
     pub items: Option<Range<usize>>,
+}
+
+impl<P: Provider> fmt::Debug for SubmittedSpec<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubmittedSpec").field("job", &self.job).field("items", &self.items).finish()
+    }
 }
 
 /// Many specs being submitted: a stream of outcomes as they come, each with its spec's index; or,

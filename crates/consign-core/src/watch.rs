@@ -79,7 +79,7 @@ impl<P: Provider> Watched<P> {
     fn new(job: Job<P>, policy: &WaitPolicy) -> Self {
         let fresh = job.first().map(|s| s.items().to_vec());
         let shared = job.shared();
-        let track = Track::new(shared.clock.now(), policy, P::CAPS.long_poll, fresh, shared.chance());
+        let track = Track::new(shared.clock.now(), policy, P::hold(job.ticket()), fresh, shared.chance());
         Self { job, track }
     }
     /// The events that come before any look; whether the last of them is the end.

@@ -193,3 +193,96 @@ fn failures(responses: &serde_json::Map<String, Value>, successes: &[(&str, &Val
     };
     responses.iter().filter(|(status, _)| failure(status)).map(line).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{find, model, operation};
+    use super::*;
+    use crate::model::Operation;
+
+    fn with(responses: Value) -> (Operation, String) {
+        operation(json!({"operationId": "a", "responses": responses}))
+    }
+    fn json_of(name: &str) -> Value {
+        json!({"description": "", "content": {"application/json": {"schema": {"$ref": format!("#/components/schemas/{name}")}}}})
+    }
+    fn media(media: &str) -> Value {
+        json!({"200": {"description": "", "content": {media: {"schema": {"type": "string"}}}}})
+    }
+
+    #[test]
+    fn the_same_value_under_two_statuses_is_one_answer() {
+        let (one, notes) = with(json!({"200": json_of("A"), "202": json_of("A")}));
+        assert!(matches!(&one.answer, Answer::Json(schema, false) if name_of(schema) == Some("A")));
+        assert_eq!((one.empty.len(), notes.as_str()), (0, ""));
+        let wrapped = json!({"description": "", "content": {"application/json": {"schema": {"allOf": [{"$ref": "#/components/schemas/A"}], "description": "d"}}}});
+        assert!(matches!(with(json!({"200": json_of("A"), "201": wrapped})).0.answer, Answer::Json(..)));
+    }
+
+    #[test]
+    fn statuses_without_content_or_with_an_optional_body_may_be_empty() {
+        let mut optional = json_of("A");
+        optional["x-body-optional"] = json!(true);
+        let (one, _) = with(json!({"204": {"description": ""}, "202": optional, "200": json_of("A")}));
+        assert_eq!(one.empty, [202, 204]);
+        let (one, notes) = with(json!({"200": json_of("A"), "2XX": {"description": ""}}));
+        assert!(one.empty.is_empty() && notes.contains("2XX may come without a body"));
+    }
+
+    #[test]
+    fn successes_of_different_forms_are_bytes() {
+        let (one, notes) = with(json!({"200": json_of("A"), "202": json_of("B")}));
+        assert!(matches!(one.answer, Answer::Bytes) && notes.contains("different forms"));
+        assert_eq!(one.accept, "*/*");
+    }
+
+    #[test]
+    fn the_default_answer_is_a_success_only_if_there_is_no_other() {
+        assert!(matches!(with(json!({"default": json_of("A")})).0.answer, Answer::Json(..)));
+        let (one, _) = with(json!({"204": {"description": ""}, "default": json_of("A")}));
+        assert!(matches!(one.answer, Answer::Empty));
+        let (one, notes) = with(json!({"404": json_of("A")}));
+        assert!(matches!(one.answer, Answer::Empty) && notes.contains("documents no success"));
+    }
+
+    #[test]
+    fn media_types_decide_how_an_answer_comes() {
+        for (name, accept) in [
+            ("text/event-stream", "text/event-stream"),
+            ("application/octet-stream", "application/octet-stream"),
+            ("image/png", "image/png"),
+        ] {
+            let (one, _) = with(media(name));
+            assert!(matches!(one.answer, Answer::Stream), "{name}");
+            assert_eq!(one.accept, accept);
+        }
+        assert!(matches!(with(media("text/csv")).0.answer, Answer::Bytes));
+        let (one, _) =
+            with(json!({"200": {"description": "", "content": {"application/vnd.x+json; v=1": {"schema": {}}}}}));
+        assert!(matches!(one.answer, Answer::Json(..)) && one.accept == "application/vnd.x+json");
+        assert!(matches!(
+            with(json!({"200": {"description": "", "content": {"*/*": {"schema": {"type": "object"}}}}})).0.answer,
+            Answer::Json(..)
+        ));
+        let binary =
+            json!({"200": {"description": "", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}});
+        assert!(matches!(with(binary).0.answer, Answer::Stream));
+    }
+
+    #[test]
+    fn a_stream_beside_json_is_noted() {
+        let (one, notes) = with(
+            json!({"200": {"description": "", "content": {"text/event-stream": {}, "application/json": {"schema": {}}}}}),
+        );
+        assert!(matches!(one.answer, Answer::Json(..)) && notes.contains("not as text/event-stream"));
+    }
+
+    #[test]
+    fn documented_failures_are_told_and_their_types_generated() {
+        let error = json!({"description": "No such thing.", "content": {"application/problem+json": {"schema": {"type": "object", "properties": {"why": {}}}}}});
+        let paths = json!({"/x": {"get": {"operationId": "getX", "responses": {"200": {"description": ""}, "404": error, "default": {"description": ""}}}}});
+        let (api, _) = model(paths, json!({}));
+        assert_eq!(api.operations[0].failures, ["404: No such thing.", "any other"]);
+        find(&api, "GetXError404");
+    }
+}

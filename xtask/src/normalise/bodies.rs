@@ -101,3 +101,70 @@ fn parts(lower: &Lower<'_>, schema: &Value, at: &str) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::operation;
+    use super::*;
+
+    fn with(body: Value) -> (Option<Body>, String) {
+        let (one, notes) =
+            operation(json!({"operationId": "a", "requestBody": body, "responses": {"200": {"description": ""}}}));
+        (one.body, notes)
+    }
+    fn of(media: &str) -> (BodyKind, String) {
+        let (body, notes) = with(json!({"content": {media: {"schema": {"$ref": "#/components/schemas/A"}}}}));
+        (body.unwrap().kind, notes)
+    }
+
+    #[test]
+    fn a_body_is_optional_unless_the_document_requires_it() {
+        let content = json!({"application/json": {"schema": {}}});
+        assert!(!with(json!({"content": content})).0.unwrap().required);
+        assert!(with(json!({"content": content, "required": true})).0.unwrap().required);
+        let (none, notes) = with(json!({"content": {}}));
+        assert!(none.is_none() && notes.contains("no media type"));
+    }
+
+    #[test]
+    fn json_is_chosen_before_a_form_and_a_form_before_parts() {
+        let (body, notes) = with(
+            json!({"content": {"multipart/form-data": {}, "text/json": {}, "application/json; charset=utf-8": {}}}),
+        );
+        assert!(matches!(body.unwrap().kind, BodyKind::Json(_, media) if media == "application/json"));
+        assert!(notes.contains("sent as application/json; charset=utf-8, not as multipart/form-data, text/json"));
+        let (body, _) = with(json!({"content": {"multipart/form-data": {}, "application/x-www-form-urlencoded": {}}}));
+        assert!(matches!(body.unwrap().kind, BodyKind::Form(_)));
+    }
+
+    #[test]
+    fn every_media_type_is_sent_as_what_it_is() {
+        assert!(
+            matches!(of("application/merge-patch+json").0, BodyKind::Json(_, media) if media == "application/merge-patch+json")
+        );
+        assert!(matches!(of("text/json").0, BodyKind::Json(_, media) if media == "application/json"));
+        assert!(
+            matches!(of("application/octet-stream").0, BodyKind::Raw(media) if media == "application/octet-stream")
+        );
+        assert!(matches!(of("text/plain").0, BodyKind::Raw(media) if media == "text/plain"));
+        let (kind, notes) = of("image/*");
+        assert!(
+            matches!(kind, BodyKind::Raw(media) if media == "application/octet-stream")
+                && notes.contains("image/* names no media type")
+        );
+    }
+
+    #[test]
+    fn the_parts_of_a_form_are_documented() {
+        let schema = json!({"required": ["file"], "properties": {"file": {"type": "string", "format": "binary", "description": "It."}, "n": {}}});
+        let (body, notes) = with(json!({"content": {"multipart/form-data": {"schema": schema}}}));
+        assert_eq!(body.unwrap().docs, ["Parts:", "", "- `file`: It.", "- `n` (optional)"]);
+        assert!(notes.contains("the parts of the form are not typed"));
+    }
+
+    #[test]
+    fn a_body_without_a_schema_is_any_value() {
+        let (body, _) = with(json!({"content": {"application/json": {}}}));
+        assert!(matches!(body.unwrap().kind, BodyKind::Json(schema, _) if schema == json!({})));
+    }
+}

@@ -34,7 +34,7 @@ pub(super) struct Lower<'a> {
     /// The types found so far.
     pub types: Vec<TypeDef>,
     /// Rust names of the components.
-    names: BTreeMap<String, String>,
+    pub(super) names: BTreeMap<String, String>,
     taken: Taken,
 }
 
@@ -402,5 +402,134 @@ fn capitalised(text: &str) -> String {
     match chars.next() {
         Some(first) => escaped(&format!("{}{}", first.to_uppercase(), chars.as_str())),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{fields, find, model, object};
+    use super::*;
+
+    fn schemas(schemas: Value) -> (crate::model::Api, String) {
+        model(json!({}), schemas)
+    }
+    fn plain(schema: Value) -> (Value, String) {
+        let (api, notes) = schemas(json!({"S": {"properties": {"a": schema}}}));
+        (fields(&api, "S").remove(0).1, notes)
+    }
+
+    #[test]
+    fn scalars_lose_what_only_limits_them() {
+        let text = json!({"type": "string"});
+        assert_eq!(
+            plain(json!({"type": "string", "minLength": 1, "pattern": "a", "default": "b", "title": "T"})).0,
+            text
+        );
+        assert_eq!(plain(json!({"type": "boolean", "default": true})).0, json!({"type": "boolean"}));
+        assert_eq!(plain(json!({"type": "number", "minimum": 0})).0, json!({"type": "number", "format": "double"}));
+        assert_eq!(plain(json!({"type": "number", "format": "float"})).0, json!({"type": "number", "format": "float"}));
+    }
+
+    #[test]
+    fn whole_numbers_are_64_bits_unless_the_document_says_otherwise() {
+        let format = |schema: Value| plain(schema).0["format"].as_str().unwrap().to_owned();
+        assert_eq!(format(json!({"type": "integer", "minimum": 1})), "int64");
+        assert_eq!(format(json!({"type": "integer", "format": "int32"})), "int32");
+        assert_eq!(format(json!({"type": "integer", "maximum": u64::MAX})), "uint64");
+        let (schema, notes) = plain(json!({"type": "integer", "format": "unix-time"}));
+        assert_eq!((schema["format"].as_str(), notes.lines().count()), (Some("int64"), 1));
+    }
+
+    #[test]
+    fn other_formats_of_text_are_noted_once() {
+        let (_, notes) = schemas(json!({"S": {"properties": {
+            "a": {"type": "string", "format": "uuid"}, "b": {"type": "string", "format": "uuid"},
+            "c": {"type": "string", "format": "date-time"}}}}));
+        assert_eq!(notes, "format \"uuid\": is kept as text and not checked\n");
+    }
+
+    #[test]
+    fn enums_of_numbers_are_plain_and_mixed_ones_are_any_value() {
+        assert_eq!(plain(json!({"type": "integer", "enum": [1, 2]})).0["type"], "integer");
+        let (schema, notes) = plain(json!({"enum": [1, "a"]}));
+        assert_eq!(schema, json!({}));
+        assert!(notes.contains("several types"), "{notes}");
+    }
+
+    #[test]
+    fn objects_without_members_are_free_and_maps_keep_their_values() {
+        let map = |values: Value| json!({"type": "object", "additionalProperties": values});
+        assert_eq!(plain(json!({"type": "object"})).0, map(json!({})));
+        assert_eq!(plain(json!({"additionalProperties": {"type": "string"}})).0, map(json!({"type": "string"})));
+        let nullable = json!({"type": "array", "items": {"type": "string", "nullable": true}});
+        assert_eq!(plain(nullable.clone()).0, nullable);
+        assert_eq!(plain(json!({"type": "file"})).0, json!({}));
+        assert_eq!(plain(json!({})).0, json!({}));
+    }
+
+    #[test]
+    fn inner_objects_enums_and_unions_are_named_after_where_they_stand() {
+        let (api, _) = schemas(json!({"Job": {"properties": {
+            "state": {"type": "string", "enum": ["a"]},
+            "parts": {"type": "array", "items": {"type": "object", "properties": {"n": {}}}},
+            "by": {"additionalProperties": {"oneOf": [{"type": "string"}, {"type": "integer"}]}}}}}));
+        let names: Vec<&str> = api.types.iter().map(|def| def.name.as_str()).collect();
+        assert_eq!(names, ["Job", "JobState", "JobPartsItem", "JobByValue"]);
+        assert_eq!(fields(&api, "Job")[1].1, json!({"type": "array", "items": named("JobPartsItem")}));
+    }
+
+    #[test]
+    fn a_nullable_component_makes_the_places_nullable_where_it_is_used() {
+        let (api, _) = schemas(json!({"N": {"type": "string", "nullable": true},
+            "S": {"required": ["n"], "properties": {"n": {"$ref": "#/components/schemas/N"},
+                "list": {"type": "array", "items": {"$ref": "#/components/schemas/N"}}}}}));
+        assert!(object(&api, "S").members[0].nullable && object(&api, "S").members[0].required);
+        assert_eq!(fields(&api, "S")[1].1["items"], json!({"nullable": true, "allOf": [named("N")]}));
+    }
+
+    #[test]
+    fn a_name_for_a_name_leads_to_the_type_itself() {
+        let (api, _) = schemas(
+            json!({"A": {"$ref": "#/components/schemas/B"}, "B": {"allOf": [{"$ref": "#/components/schemas/C"}]},
+            "C": {"properties": {"x": {}}}, "S": {"properties": {"a": {"$ref": "#/components/schemas/A"}}}}),
+        );
+        assert_eq!(fields(&api, "S")[0].1, named("C"));
+        assert!(matches!(&find(&api, "A").shape, Shape::Alias(target) if *target == named("C")));
+    }
+
+    #[test]
+    fn names_that_become_the_same_are_noted_and_the_exact_one_keeps_its_name() {
+        let (api, notes) = schemas(
+            json!({"job_state": {"properties": {"fooBar": {}, "foo_bar": {}, "new": {}}}, "JobState": {"type": "string"}}),
+        );
+        let names: Vec<&str> = api.types.iter().map(|def| def.name.as_str()).collect();
+        assert_eq!(names, ["JobState2", "JobState"]);
+        let fields: Vec<String> = fields(&api, "JobState2").into_iter().map(|(name, _)| name).collect();
+        assert_eq!(fields, ["foo_bar2", "foo_bar", "new"]);
+        assert!(
+            notes.contains("schema \"job_state\": is called JobState2")
+                && notes.contains(".fooBar: its field is called foo_bar2")
+        );
+        assert!(notes.contains("its setter, if the type is sent, is called set_new"));
+    }
+
+    #[test]
+    fn a_hand_written_type_stands_wherever_the_schema_is_used() {
+        let (api, _) = schemas(json!({"Id": {"type": "string", "nullable": true, "x-rust-type": "consign_http::Id"},
+            "S": {"properties": {"id": {"$ref": "#/components/schemas/Id"}, "own": {"type": "string", "x-rust-type": "crate::Own"}}}}));
+        assert!(matches!(&find(&api, "Id").shape, Shape::External(path) if path == "consign_http::Id"));
+        assert_eq!(fields(&api, "S")[0].1, named("Id"));
+        assert!(matches!(&find(&api, "SOwn").shape, Shape::External(path) if path == "crate::Own"));
+    }
+
+    #[test]
+    fn members_that_the_document_declares_without_a_name_are_kept() {
+        let (api, notes) = schemas(json!({"A": {"properties": {"a": {}}, "additionalProperties": {"type": "integer"}},
+            "B": {"properties": {"b": {}}, "additionalProperties": true}, "C": {"properties": {"c": {}}, "additionalProperties": false},
+            "D": {"required": ["gone"], "properties": {"d": {}}}}));
+        let open: Vec<bool> = ["A", "B", "C", "D"].iter().map(|name| object(&api, name).open).collect();
+        assert_eq!(open, [true, false, false, false]);
+        assert!(notes.contains("schema \"A\": further members are kept as JSON values"));
+        assert!(notes.contains("schema \"D\": requires \"gone\" without describing it"));
     }
 }

@@ -178,3 +178,77 @@ fn close_sentence(lines: &mut [String]) {
         last.push('.');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{model, operation};
+    use crate::problem::Notes;
+    use serde_json::{Value, json};
+
+    fn ok() -> Value {
+        json!({"200": {"description": ""}})
+    }
+
+    #[test]
+    fn an_operation_without_an_id_is_named_after_method_and_path() {
+        let (one, notes) = operation(json!({"responses": ok()}));
+        assert_eq!(
+            (one.id.as_str(), one.name.as_str(), one.options.as_str()),
+            ("post_x_id", "post_x_id", "PostXIdOptions")
+        );
+        assert!(notes.contains("POST /x/{id}: has no operationId; it is called \"post_x_id\""));
+    }
+
+    #[test]
+    fn the_same_id_twice_is_an_error_that_names_both() {
+        let one = json!({"operationId": "same", "responses": ok()});
+        let document = json!({"openapi": "3.0.3", "paths": {"/a": {"get": one}, "/b": {"put": one}}});
+        let problem = super::super::normalise(document, "", Notes::default()).unwrap_err().to_string();
+        assert_eq!(
+            problem,
+            "operation \"same\": GET /a and PUT /b have the same operationId; give one of them another"
+        );
+    }
+
+    #[test]
+    fn ids_that_become_the_same_or_are_taken_are_noted() {
+        let one = |id: &str| json!({"operationId": id, "responses": ok()});
+        let (api, notes) = model(
+            json!({"/a": {"get": one("getIt"), "put": one("get_it")}, "/b": {"get": one("all"), "put": one("from_http")}, "/c": {"get": one("match")}}),
+            json!({}),
+        );
+        let names: Vec<(&str, &str)> =
+            api.operations.iter().map(|one| (one.name.as_str(), one.constant.as_str())).collect();
+        assert_eq!(
+            names,
+            [
+                ("get_it", "GET_IT"),
+                ("get_it2", "GET_IT2"),
+                ("all", "ALL2"),
+                ("from_http2", "FROM_HTTP2"),
+                ("match_", "MATCH")
+            ]
+        );
+        assert!(notes.contains("operation \"get_it\": its method is called get_it2"), "{notes}");
+    }
+
+    #[test]
+    fn a_fragment_is_not_sent_and_a_query_in_the_path_is_an_error() {
+        let paths =
+            |path: &str| json!({"openapi": "3.0.3", "paths": {path: {"get": {"operationId": "a", "responses": ok()}}}});
+        let (api, notes) = super::super::normalise(paths("/a#b"), "", Notes::default()).unwrap();
+        assert_eq!(api.operations[0].path, "/a");
+        assert!(notes.text().contains("the fragment \"b\""));
+        let problem = super::super::normalise(paths("/a?b=c"), "", Notes::default()).unwrap_err();
+        assert!(problem.to_string().contains("declare parameters instead"));
+    }
+
+    #[test]
+    fn summary_and_description_become_documentation() {
+        let (one, _) = operation(
+            json!({"operationId": "a", "summary": "Does it", "description": "Well.", "deprecated": true, "responses": ok()}),
+        );
+        assert_eq!(one.docs, ["Does it.", "", "Well.", "", "Deprecated by the provider."]);
+        assert_eq!(operation(json!({"operationId": "a", "responses": ok()})).0.docs, ["The operation `a`."]);
+    }
+}

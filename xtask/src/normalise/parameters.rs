@@ -203,11 +203,11 @@ fn members(lower: &Lower<'_>, value: &Value, schema: &Value, at: &str) -> Vec<Va
         return Vec::new();
     }
     let must = walk::is_true(value, "required");
-    let member = |(name, schema): (&String, &Value)| {
+    let member = |(name, inner): (&String, &Value)| {
         let required = must && walk::list(schema, "required").iter().any(|r| r == name);
         let wire = if deep { format!("{wire}[{name}]") } else { name.clone() };
-        let mut parameter = json!({"name": wire, "in": "query", "required": required, "schema": schema});
-        if let Some(text) = schema.get("description") {
+        let mut parameter = json!({"name": wire, "in": "query", "required": required, "schema": inner});
+        if let Some(text) = inner.get("description") {
             parameter["description"] = text.clone();
         }
         parameter
@@ -220,4 +220,108 @@ fn members(lower: &Lower<'_>, value: &Value, schema: &Value, at: &str) -> Vec<Va
         }
     }
     members
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{model, operation};
+    use super::*;
+
+    fn with(parameters: Value) -> (Vec<Parameter>, String) {
+        let (one, notes) =
+            operation(json!({"operationId": "a", "parameters": parameters, "responses": {"200": {"description": ""}}}));
+        (one.parameters, notes)
+    }
+    /// The only parameter beside the one in the path.
+    fn only(parameter: Value) -> (Parameter, String) {
+        let (mut all, notes) = with(json!([parameter]));
+        assert_eq!(all.len(), 2);
+        (all.remove(1), notes)
+    }
+
+    #[test]
+    fn parameters_of_the_operation_replace_those_of_the_path() {
+        let (all, _) = with(json!([{"name": "id", "in": "path", "required": true, "schema": {"type": "integer"}},
+            {"name": "id", "in": "query", "schema": {"type": "string"}}]));
+        assert_eq!((all.len(), all[0].schema["type"].as_str(), all[1].name.as_str()), (2, Some("integer"), "id_"));
+    }
+
+    #[test]
+    fn those_in_the_path_come_in_the_order_of_the_template() {
+        let parameter = |name: &str, place: &str| json!({"name": name, "in": place, "required": true, "schema": {"type": "string"}});
+        let paths = json!({"/{b}/{a}/{c}": {"get": {"operationId": "x", "responses": {}, "parameters": [
+            parameter("q", "query"), parameter("a", "path"), parameter("b", "path"), parameter("z", "path")]}}});
+        let (api, notes) = model(paths, json!({}));
+        let names: Vec<&str> = api.operations[0].parameters.iter().map(|parameter| parameter.wire.as_str()).collect();
+        assert_eq!(names, ["b", "a", "c", "q"]);
+        assert!(notes.contains("{c} without a parameter") && notes.contains("\"z\" is not in the path"));
+    }
+
+    #[test]
+    fn what_is_not_sent_is_noted() {
+        let text = json!({"type": "string"});
+        let (all, notes) = with(
+            json!([{"name": "c", "in": "cookie", "schema": text}, {"name": "Authorization", "in": "header", "schema": text},
+            {"name": "content-type", "in": "header", "schema": text}]),
+        );
+        assert_eq!((all.len(), notes.lines().count()), (1, 3), "{notes}");
+    }
+
+    #[test]
+    fn lists_are_written_as_their_style_says() {
+        let list = |place: &str, style: Value| {
+            let mut parameter =
+                json!({"name": "l", "in": place, "schema": {"type": "array", "items": {"type": "string"}}});
+            style.as_object().unwrap().iter().for_each(|(key, value)| parameter[key] = value.clone());
+            only(parameter).0.list
+        };
+        assert_eq!(list("query", json!({})), Some(ListForm::Repeated));
+        assert_eq!(list("query", json!({"explode": false})), Some(ListForm::Joined(',')));
+        assert_eq!(list("query", json!({"style": "spaceDelimited"})), Some(ListForm::Joined(' ')));
+        assert_eq!(list("query", json!({"style": "pipeDelimited", "explode": true})), Some(ListForm::Repeated));
+        assert_eq!(list("header", json!({})), Some(ListForm::Joined(',')));
+    }
+
+    #[test]
+    fn an_object_in_the_query_is_a_parameter_for_each_member() {
+        let schema = json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "string", "description": "A."}, "b": {"type": "object"}}});
+        let (all, notes) = with(json!([{"name": "o", "in": "query", "required": true, "schema": schema},
+            {"name": "d", "in": "query", "style": "deepObject", "schema": schema}]));
+        let sent: Vec<(&str, &str, bool)> =
+            all[1..].iter().map(|one| (one.wire.as_str(), one.name.as_str(), one.required)).collect();
+        assert_eq!(sent, [("a", "a", true), ("b", "b", false), ("d[a]", "d_a", false), ("d[b]", "d_b", false)]);
+        assert_eq!((&all[2].schema, all[1].docs[0].as_str()), (&json!({}), "A."));
+        assert!(notes.contains("each member of the object"));
+    }
+
+    #[test]
+    fn what_is_not_plain_is_sent_as_json_text() {
+        for parameter in [
+            json!({"name": "p", "in": "query", "content": {"application/json": {"schema": {"type": "object"}}}}),
+            json!({"name": "p", "in": "query", "schema": {"type": "object"}}),
+            json!({"name": "p", "in": "header", "schema": {"$ref": "#/components/schemas/A"}}),
+        ] {
+            let (one, notes) = only(parameter);
+            assert_eq!(one.schema, json!({}));
+            assert!(notes.contains("text of a JSON value"));
+        }
+    }
+
+    #[test]
+    fn names_of_plain_types_are_opened_and_enums_are_named() {
+        assert_eq!(
+            only(json!({"name": "p", "in": "query", "schema": {"$ref": "#/components/schemas/Text"}})).0.schema,
+            json!({"type": "string"})
+        );
+        let (one, _) = only(json!({"name": "p", "in": "query", "schema": {"type": "string", "enum": ["a"]}}));
+        assert_eq!(one.schema, json!({"$ref": "#/components/schemas/Ap"}));
+    }
+
+    #[test]
+    fn names_that_are_taken_get_an_underscore() {
+        let (one, notes) = only(json!({"name": "call", "in": "query", "schema": {"type": "string"}}));
+        assert_eq!((one.name.as_str(), one.wire.as_str()), ("call_", "call"));
+        assert!(notes.contains("is called call_"));
+        assert_eq!(only(json!({"name": "fn", "in": "query", "schema": {}})).0.name, "fn_");
+    }
 }

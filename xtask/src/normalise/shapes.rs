@@ -215,12 +215,69 @@ fn demands_more(a: &Test, b: &Test) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn form(variant: &str, test: Test) -> Form {
         Form { variant: variant.to_owned(), schema: Value::Null, test }
     }
     fn members(names: &[&str]) -> Test {
         Test::Members(names.iter().map(|name| (*name).to_owned()).collect(), vec![])
+    }
+
+    fn shape(schemas: Value) -> (Shape, String) {
+        let (mut api, notes) = super::super::testing::model(json!({}), schemas);
+        (api.types.remove(0).shape, notes)
+    }
+
+    #[test]
+    fn values_of_an_enum_are_named_described_and_told_apart() {
+        let (shape, notes) = shape(
+            json!({"E": {"type": "string", "enum": ["a-b", "a_b", "a-b", "Unknown"], "x-enum-descriptions": ["First."]}}),
+        );
+        let Shape::Enum(values, unknown) = shape else { panic!("{shape:?}") };
+        let named: Vec<(&str, &str)> =
+            values.iter().map(|value| (value.wire.as_str(), value.variant.as_str())).collect();
+        assert_eq!(named, [("a-b", "AB"), ("a_b", "AB2"), ("Unknown", "Unknown")]);
+        assert_eq!((unknown.as_str(), values[0].docs[0].as_str()), ("Other", "First."));
+        assert_eq!(notes.lines().count(), 2, "{notes}");
+    }
+
+    #[test]
+    fn forms_of_a_union_are_named_after_their_type_or_title() {
+        let (shape, _) = shape(
+            json!({"U": {"oneOf": [{"$ref": "#/components/schemas/Job"}, {"type": "string"}, {"type": "integer", "title": "How many"},
+            {"type": "array", "items": {"type": "string"}}, {"type": "object", "properties": {"a": {}}}, {"type": "object"}]}, "Job": {"required": ["id"], "properties": {"id": {}}}}),
+        );
+        let Shape::Untagged(forms, other) = shape else { panic!("{shape:?}") };
+        let names: Vec<&str> = forms.iter().map(|form| form.variant.as_str()).collect();
+        assert_eq!((names, other.as_str()), (vec!["Job", "Text", "HowMany", "List", "Object", "Map"], "Other"));
+    }
+
+    #[test]
+    fn an_enum_before_text_is_taken_for_known_values_only() {
+        let (shape, _) = shape(
+            json!({"U": {"oneOf": [{"$ref": "#/components/schemas/E"}, {"type": "integer"}, {"type": "string", "x-rust-type": "crate::T"}, {"$ref": "#/components/schemas/D"}]},
+            "E": {"type": "string", "enum": ["a"]}, "D": {"type": "string", "format": "date-time"}}),
+        );
+        let Shape::Untagged(forms, _) = shape else { panic!("{shape:?}") };
+        let tests: Vec<&Test> = forms.iter().map(|form| &form.test).collect();
+        assert_eq!(tests, [&Test::Known("E".to_owned()), &Test::Decode, &Test::Decode, &Test::Decode]);
+    }
+
+    #[test]
+    fn a_form_without_a_name_is_a_type_that_writes_its_tag() {
+        let (mut api, _) = super::super::testing::model(
+            json!({}),
+            json!({"Pet": {"discriminator": {"propertyName": "kind"}, "oneOf": [
+            {"type": "object", "title": "A cat", "properties": {"kind": {"type": "string", "enum": ["cat"]}, "n": {}}}, {"$ref": "#/components/schemas/Dog"}]},
+            "Dog": {"type": "object", "properties": {"kind": {"type": "string", "enum": ["dog"]}}}}),
+        );
+        let Shape::Tagged(union) = api.types.remove(0).shape else { panic!() };
+        let variants: Vec<(&str, &str, bool)> =
+            union.variants.iter().map(|one| (one.variant.as_str(), one.payload.as_str(), one.self_tagged)).collect();
+        assert_eq!(variants, [("Cat", "ACat", true), ("Dog", "Dog", true)]);
+        let Shape::Struct(cat) = &api.types[0].shape else { panic!() };
+        assert_eq!((cat.tag.clone(), cat.members.len()), (Some(("kind".to_owned(), "cat".to_owned())), 1));
     }
 
     #[test]

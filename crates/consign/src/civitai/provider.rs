@@ -11,8 +11,8 @@ use consign_civitai::{
     V1ConsumerJobsJobIdPutOptions, V1ConsumerJobsPostOptions, V1ConsumerJobsPutOptions, V1ConsumerJobsQueryPostOptions,
 };
 use consign_core::{
-    Batch, BoxFuture, Cancel, Caps, Cx, Delivery, ErrorKind, Look, Outputs, Page, Price, Priced, Provider, Query,
-    Result, Snapshot, Submitted, Taint, TaintReason, Ticket, Violations,
+    Artifact, Batch, BoxFuture, Cancel, Caps, Cx, Delivery, ErrorKind, Look, Outputs, Page, Price, Priced, Provider,
+    Query, Result, Snapshot, Submitted, Taint, TaintReason, Ticket, Violations,
 };
 use consign_http::{DateTime, Error, Failure, Reply};
 use serde_json::{Map, Value};
@@ -297,6 +297,10 @@ impl Provider for Civitai {
             Ok(Submitted { ticket, snapshot: Some(snapshot(made)) })
         })
     }
+    /// A read by id is never held.
+    fn hold(ticket: &Ticket) -> Option<Duration> {
+        if matches!(place(ticket), Ok(Place::Token(_))) { Self::CAPS.long_poll } else { None }
+    }
     fn look<'a>(&'a self, ticket: &'a Ticket, look: Look, cx: &'a Cx) -> BoxFuture<'a, Result<Snapshot<Self>>> {
         Box::pin(async move {
             let jobs = match place(ticket)? {
@@ -402,6 +406,9 @@ impl Provider for Civitai {
     }
     fn outputs(job: &Job, snapshot: &Snapshot<Self>) -> Images {
         Images::of(job, snapshot)
+    }
+    fn artifacts(job: &Job, snapshot: &Snapshot<Self>) -> Vec<Artifact> {
+        Images::of(job, snapshot).images().iter().map(|image| image.artifact().clone()).collect()
     }
 }
 

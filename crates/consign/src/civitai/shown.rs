@@ -10,7 +10,7 @@ const LONGEST: usize = 200;
 /// query, and a signed address is a credential.
 pub(crate) fn url(text: &str) -> String {
     let end = text.find(['?', '#']).unwrap_or(text.len());
-    let (scheme, rest) = text[..end].split_once("://").map_or(("", &text[..end]), |(scheme, rest)| (scheme, rest));
+    let (scheme, rest) = text[..end].rsplit_once("://").map_or(("", &text[..end]), |(scheme, rest)| (scheme, rest));
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = host.rsplit_once('@').map_or(host.to_owned(), |(_, host)| format!("…@{host}"));
     let colon = if text[..end].contains("://") { "://" } else { "" };
@@ -61,6 +61,8 @@ mod tests {
             ("https://hooks.example.com/civitai?secret=s&x=1", "https://hooks.example.com/civitai?…"),
             ("https://u:p@hooks.example.com:8443/a/b@c#frag", "https://…@hooks.example.com:8443/a/b@c?…"),
             ("https://hooks.example.com", "https://hooks.example.com"),
+            ("x:https://u:p@a", "x:https://…@a"),
+            ("x://https://u:p@a", "x://https://…@a"),
             ("hooks.example.com/x?secret=s", "hooks.example.com/x?…"),
             ("u:p@host", "…@host"),
             ("", ""),

@@ -1,0 +1,14 @@
+//! The engine against a provider that plays scripts, in virtual time: each invariant as far as the engine carries it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic in a test is its report")]
+
+mod deadlines;
+mod dropping;
+mod fake;
+mod files;
+mod ladder;
+mod many;
+mod pages;
+mod random;
+mod secrets;
+mod submitting;
+mod waiting;

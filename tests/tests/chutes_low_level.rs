@@ -334,7 +334,7 @@ async fn a_clock_that_is_wrong_is_named_with_the_difference() {
         (error.kind(), error.delivery(), error.retry()),
         (ErrorKind::Unauthorized, Delivery::Rejected, Retry::Never)
     );
-    assert_eq!(error.message(), "Invalid nonce!: the clock here is 1200 s behind the service's");
+    assert_eq!(error.message(), "Invalid nonce!: the clock here is 3600 s behind the service's");
     assert!(error.to_string().contains("set the clock"), "{error}");
 }
 
@@ -426,7 +426,7 @@ async fn every_form_of_error_is_read() {
             r#"{"job_id":""}"#,
             ErrorKind::Decode,
             Delivery::Unknown,
-            "at job_id: an identifier is empty at line 1 column 12",
+            "at job_id: an identifier is empty at line 1 column 13",
         ),
         (
             200,
@@ -443,7 +443,7 @@ async fn every_form_of_error_is_read() {
             r#"{"job_id":"j","#,
             ErrorKind::Decode,
             Delivery::Unknown,
-            "EOF while parsing a value at line 1 column 14",
+            "at ?: EOF while parsing a value at line 1 column 14",
         ),
     ];
     for (status, media, body, kind, delivery, message) in cases {

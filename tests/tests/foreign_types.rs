@@ -133,7 +133,8 @@ impl Walk<'_> {
     }
     fn implementation(&mut self, item: &ItemImpl) {
         if let syn::Type::Path(of) = &*item.self_ty
-            && of.path.get_ident().is_some_and(|name| self.private.contains(&name.to_string()))
+            && of.path.segments.len() == 1
+            && self.private.contains(&of.path.segments[0].ident.to_string())
         {
             return;
         }

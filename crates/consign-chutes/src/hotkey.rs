@@ -162,7 +162,7 @@ impl Signer for Hotkey {
         let what = match off {
             // The round trip is in it, so a little under the window may have been over it.
             off if off + Duration::from_secs(60) < WINDOW => "Invalid nonce!".to_owned(),
-            off => format!("Invalid nonce!: the clock here is {} s {way} the service's", off.as_secs()),
+            off => format!("Invalid nonce!: the clock here is {} s {way} the service's", off.as_secs_f64().round()),
         };
         error
             .with_message(what)

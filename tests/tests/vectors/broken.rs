@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::civitai::Civitai;
+use crate::compare;
 use crate::report::{self, Outcome, Report};
 use crate::run;
 
@@ -320,7 +321,7 @@ fn wrong_requests_of_chutes_fail_by_form_report_and_signature() {
 }
 
 #[test]
-fn a_report_without_a_result_is_not_one_with_null_and_parts_are_compared_in_order() {
+fn a_report_without_a_result_is_not_one_with_null() {
     use crate::compare::{Compare, Side};
     let spec = crate::spec::Spec::read(&crate::root().join("specs/chutes/api.json"));
     let special = <crate::chutes::Chutes as run::Provider>::SPECIAL;
@@ -334,4 +335,42 @@ fn a_report_without_a_result_is_not_one_with_null_and_parts_are_compared_in_orde
     assert_eq!(differences(json!({"status": "error", "detail": null}), json!({"status": "error"})), 0);
     assert_eq!(differences(null.clone(), null), 0);
     assert_eq!(differences(json!({"result": {"a": null}}), json!({"result": {}})), 1);
+}
+
+#[test]
+fn the_parts_of_a_form_are_compared_by_order_name_bytes_and_media_type() {
+    use crate::line::RequestLine;
+    use crate::server::Sent;
+    let spec = crate::spec::Spec::read(&crate::root().join("specs/chutes/api.json"));
+    let special = <crate::chutes::Chutes as run::Provider>::SPECIAL;
+    let line: RequestLine = serde_json::from_value(json!({"provider": "chutes", "request": {
+        "method": "PUT", "path": "/jobs/j/upload", "headers": {"content-type": "multipart/form-data; boundary=any"},
+        "multipart": [
+            {"name": "file", "filename": "a%20b", "content_type": "text/csv", "body_base64": "YSxiCg=="},
+            {"name": "path", "content_type": "text/plain; charset=utf-8", "text": "x/a b"}
+        ]
+    }}))
+    .unwrap();
+    let differences = |parts: &[&str], end: &str| {
+        let body: String = parts.iter().map(|part| format!("--b\r\nContent-Disposition: form-data; {part}\r\n")).collect();
+        let media = ("content-type".to_owned(), b"multipart/form-data; boundary=b".to_vec());
+        let (method, target, body) = ("PUT".to_owned(), "/jobs/j/upload".to_owned(), format!("{body}--b{end}\r\n").into_bytes());
+        let sent = Sent { method, target, headers: vec![media], body };
+        let operation = &consign_chutes::operations::UPLOAD_JOB_FILE;
+        compare::request(&spec, special, operation, &line.request, false, &sent).unwrap().len()
+    };
+    let file = "name=\"file\"; filename=\"other\"\r\nContent-Type: text/csv\r\n\r\na,b\n";
+    let path = "name=\"path\"\r\ncontent-type: text/plain\r\n\r\nx/a b";
+    assert_eq!(differences(&[file, path], "--"), 0);
+    assert_eq!(differences(&[path, file], "--"), 1);
+    assert_eq!(differences(&[file], "--"), 1);
+    assert_eq!(differences(&[file, path], ""), 1);
+    for wrong in [
+        file.replace("; filename=\"other\"", ""),
+        file.replace("csv", "plain"),
+        file.replace("a,b", "a,c"),
+        file.replace("\"file\"", "\"data\""),
+    ] {
+        assert_eq!(differences(&[&wrong, path], "--"), 1, "{wrong}");
+    }
 }

@@ -105,8 +105,8 @@ impl Lower<'_> {
             let variant = taken.claim(&wanted);
             let at = format!("{place}, form {variant}");
             let usage = self.usage(schema, &at, &format!("{name} {variant}"))?;
-            if forms.iter().any(|form| form.schema == usage.schema) {
-                self.components.note(&at, "is the same Rust type as an earlier form");
+            if name_of(&usage.schema) == Some(name) || forms.iter().any(|form| form.schema == usage.schema) {
+                self.components.note(&at, "is the union itself, or the same Rust type as an earlier form");
                 continue;
             }
             if variant != wanted {

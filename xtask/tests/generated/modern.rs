@@ -149,7 +149,7 @@ pub mod types {
         pub model: Option<SubmitModel>,
         /// The member `name`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub name: Option<String>,
+        pub name: Option<SubmitName>,
         /// The member `priority`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<SubmitPriority>,
@@ -231,7 +231,7 @@ pub mod types {
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl Into<String>) -> Self {
+        pub fn name(mut self, name: impl Into<SubmitName>) -> Self {
             self.name = Some(name.into());
             self
         }

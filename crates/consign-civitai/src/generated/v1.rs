@@ -5058,9 +5058,7 @@ pub mod types {
             default,
             skip_serializing_if = "Option::is_none"
         )]
-        pub service_providers: Option<
-            std::collections::BTreeMap<String, ProviderJobStatus>,
-        >,
+        pub service_providers: Option<crate::wire::Places>,
         /// Whether the job is in a queue or being worked on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub scheduled: Option<bool>,

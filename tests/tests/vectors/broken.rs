@@ -352,9 +352,11 @@ fn the_parts_of_a_form_are_compared_by_order_name_bytes_and_media_type() {
     }}))
     .unwrap();
     let differences = |parts: &[&str], end: &str| {
-        let body: String = parts.iter().map(|part| format!("--b\r\nContent-Disposition: form-data; {part}\r\n")).collect();
+        let body: String =
+            parts.iter().map(|part| format!("--b\r\nContent-Disposition: form-data; {part}\r\n")).collect();
         let media = ("content-type".to_owned(), b"multipart/form-data; boundary=b".to_vec());
-        let (method, target, body) = ("PUT".to_owned(), "/jobs/j/upload".to_owned(), format!("{body}--b{end}\r\n").into_bytes());
+        let (method, target, body) =
+            ("PUT".to_owned(), "/jobs/j/upload".to_owned(), format!("{body}--b{end}\r\n").into_bytes());
         let sent = Sent { method, target, headers: vec![media], body };
         let operation = &consign_chutes::operations::UPLOAD_JOB_FILE;
         compare::request(&spec, special, operation, &line.request, false, &sent).unwrap().len()

@@ -146,7 +146,25 @@ fn variants(
         }
     }
     tell_apart(&mut found);
+    once(components, &mut found, place);
     Ok(found.into_iter().flat_map(|(values, form)| one_each(components, values, form)).collect())
+}
+
+/// A value stands for the first form that has it.
+fn once(components: &Components, found: &mut Variants, place: &str) {
+    let mut seen: Vec<String> = Vec::new();
+    for (values, _) in found.iter_mut() {
+        values.retain(|value| {
+            let new = !seen.contains(value);
+            if new {
+                seen.push(value.clone());
+            } else {
+                components.note(place, format_args!("the value {value:?} stands for two forms; the first is taken"));
+            }
+            new
+        });
+    }
+    found.retain(|(values, _)| !values.is_empty());
 }
 
 /// An object under several values is a form under each: otherwise it would be unknown which one to write.
@@ -311,6 +329,15 @@ mod tests {
             "Pet": {"oneOf": [resolve::refer("Cat"), resolve::refer("Dog")], "discriminator": {"propertyName": "kind"}},
             "Cat": object(json!({"type": "string", "enum": ["a", "b"]})), "Dog": object(json!({}))}));
         assert_eq!(values(&choices, "Pet"), pairs(&[("a", "Cat"), ("b", "Cat"), ("Dog", "Dog")]));
+    }
+
+    #[test]
+    fn a_value_stands_for_one_form() {
+        let (choices, notes) = find(json!({
+            "Pet": {"oneOf": [resolve::refer("Cat"), resolve::refer("Dog")], "discriminator": {"propertyName": "kind", "mapping": {"a": "Cat"}}},
+            "Cat": object(json!({})), "Dog": object(json!({"type": "string", "enum": ["a"]}))}));
+        assert_eq!(values(&choices, "Pet"), pairs(&[("a", "Cat")]));
+        assert!(notes.contains("the value \"a\" stands for two forms"));
     }
 
     #[test]

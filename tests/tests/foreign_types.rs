@@ -6,7 +6,7 @@ use syn::visit::{self, Visit};
 use syn::{Field, ImplItem, Item, ItemImpl, ItemUse, Signature, TraitItem, UseTree, Visibility};
 
 /// Crates of our own, and the standard library: not foreign.
-const OURS: [&str; 10] = [
+const OURS: [&str; 12] = [
     "std",
     "core",
     "alloc",
@@ -14,7 +14,9 @@ const OURS: [&str; 10] = [
     "consign_http",
     "consign_core",
     "consign_bacalhau",
+    "consign_chutes",
     "consign_civitai",
+    "consign_numind",
     "consign_sim",
     "consign_tests",
 ];
@@ -133,7 +135,8 @@ impl Walk<'_> {
     }
     fn implementation(&mut self, item: &ItemImpl) {
         if let syn::Type::Path(of) = &*item.self_ty
-            && of.path.get_ident().is_some_and(|name| self.private.contains(&name.to_string()))
+            && of.path.segments.len() == 1
+            && self.private.contains(&of.path.segments[0].ident.to_string())
         {
             return;
         }

@@ -58,7 +58,7 @@ pub fn limits(schema: &Value) -> Vec<String> {
 
 /// Formats that the Rust type does not show.
 fn tells_something(format: &str) -> bool {
-    !matches!(format, "int32" | "int64" | "float" | "double" | "date-time" | "string")
+    !matches!(format, "int32" | "int64" | "float" | "double" | "date-time" | "password" | "string")
 }
 
 fn literal(value: &Value) -> String {

@@ -151,6 +151,8 @@ pub struct Operation {
     pub method: String,
     /// `/v1/jobs/{jobId}`.
     pub path: String,
+    /// The client that has its method.
+    pub client: String,
     /// The method of the client.
     pub name: String,
     /// The static that describes it.
@@ -201,6 +203,10 @@ pub struct Parameter {
     pub schema: Value,
     /// How a list is written; `None` for a single value.
     pub list: Option<ListForm>,
+    /// In the path: its value may be several segments.
+    pub several: bool,
+    /// No error may show its value.
+    pub secret: bool,
     /// Markdown lines.
     pub docs: Vec<String>,
 }

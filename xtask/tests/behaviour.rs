@@ -396,3 +396,14 @@ fn each_operation_is_described() {
     assert_eq!((&create.method, create.path, create.empty), (&http::Method::POST, "/pets", &[202u16][..]));
     assert_eq!((features::operations::WAIT.empty, features::operations::GET_PET.empty.len()), (&[202u16][..], 0));
 }
+
+#[test]
+fn an_operation_may_be_on_another_client_with_a_path_of_several_segments_and_a_secret() {
+    let server = Server::answering(502, json!("no page at /files?token=sesame-123"));
+    let reader = features::Reader::from_http(server.client.http().clone());
+    let error = run(reader.read_file("a b/c", "sesame-123", Default::default())).unwrap_err();
+    assert_eq!(server.only().uri(), "https://pets.example.com/files/a%20b/c?token=sesame-123");
+    assert_eq!(error.body(), "\"no page at /files?token=[redacted]\"");
+    let error = run(reader.read_file("a/../b", "sesame-123", Default::default())).unwrap_err();
+    assert_eq!(error.violations().iter().next().unwrap().member, "name");
+}

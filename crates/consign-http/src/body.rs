@@ -31,6 +31,14 @@ impl Body {
             Self::Stream(_) => None,
         }
     }
+    /// The bytes, if they are in memory: empty for no body, `None` for a stream.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Empty => Some(&[]),
+            Self::Bytes(bytes) => Some(bytes),
+            Self::Stream(_) => None,
+        }
+    }
     /// The whole body in memory.
     ///
     /// # Errors

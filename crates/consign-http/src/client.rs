@@ -4,17 +4,18 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use http::{Extensions, StatusCode, Uri};
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use crate::failure::{is_html, snippet};
 use crate::{
     Body, ByteStream, Clock, Credentials, Delivery, Error, ErrorKind, ErrorReader, Failure, Network, NetworkSettings,
-    Request, Retry, Token, TokioClock, Transport, clock,
+    Request, Retry, Signer, Token, TokioClock, Transport, Unsigned, clock,
 };
 
 /// How much of an unsuccessful body an [`ErrorReader`] gets to see, in bytes.
@@ -32,6 +33,7 @@ struct Shared {
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     credentials: Option<Arc<dyn Credentials>>,
+    signer: Option<Arc<dyn Signer>>,
     reader: Option<ErrorReader>,
     timeout: Duration,
     timeouts: Vec<(&'static str, Duration)>,
@@ -46,6 +48,7 @@ pub struct ClientBuilder {
     transport: Option<Arc<dyn Transport>>,
     clock: Option<Arc<dyn Clock>>,
     credentials: Option<Arc<dyn Credentials>>,
+    signer: Option<Arc<dyn Signer>>,
     network: NetworkSettings,
     reader: Option<ErrorReader>,
     timeout: Duration,
@@ -66,6 +69,7 @@ impl Client {
             transport: None,
             clock: None,
             credentials: None,
+            signer: None,
             network: NetworkSettings::new(),
             reader: None,
             timeout: Duration::from_secs(30),
@@ -133,12 +137,12 @@ impl Client {
         let limit = self.time_limit(&request);
         let work = async {
             let answer = self.execute(request, &sent).await?;
-            let Reply { value: body, status, headers, raw: _, tokens } = answer;
+            let Reply { value: body, status, headers, raw: _, secrets } = answer;
             let raw = match body.collect(self.0.max_body).await {
                 Ok(raw) => raw,
-                Err(e) => return Err(without(&tokens, e.with_answer(status, headers, b""))),
+                Err(e) => return Err(secrets.hidden(e.with_answer(status, headers, b""))),
             };
-            let reply = Reply { value: raw.clone(), status, headers, raw, tokens };
+            let reply = Reply { value: raw.clone(), status, headers, raw, secrets };
             web_page(&reply, operation.accept)?;
             Ok(reply)
         };
@@ -203,7 +207,15 @@ impl Client {
             Some(source) => Some(source.token().await.map_err(|e| e.with_delivery(Delivery::NotSent))?),
             None => None,
         };
-        let build = |token: Option<&Token>, body: Body| {
+        // A signature is made again for each time the request is sent.
+        let build = |token: Option<&Token>, body: Body, now: SystemTime| {
+            let signature = match &self.0.signer {
+                Some(signer) => {
+                    let unsigned = Unsigned { operation, target: &request.target, body: body.as_bytes(), now };
+                    signer.sign(&unsigned)?
+                }
+                None => HeaderMap::new(),
+            };
             let mut message = http::Request::new(body);
             *message.method_mut() = operation.method.clone();
             *message.uri_mut() = uri.clone();
@@ -219,39 +231,63 @@ impl Client {
             if let Some(token) = token {
                 headers.insert(AUTHORIZATION, token.header());
             }
-            message
+            for (name, value) in &signature {
+                headers.insert(name, value.clone());
+            }
+            Ok(message)
         };
         let again = request.body.again();
+        let mut secrets = Secrets { tokens: [token, None], texts: request.secrets };
+        let mut now = self.0.clock.wall();
+        let first = build(secrets.tokens[0].as_ref(), request.body, now);
+        let first = first.map_err(|e: Error| secrets.hidden(e.with_delivery(Delivery::NotSent)))?;
         sent.store(true, Ordering::Relaxed);
-        let first = self.0.transport.send(build(token.as_ref(), request.body)).await;
-        let mut tokens = [token, None];
-        let mut response = first.map_err(|e| without(&tokens, e))?;
+        let mut response = self.0.transport.send(first).await.map_err(|e| secrets.hidden(e))?;
         if response.status() == StatusCode::UNAUTHORIZED
-            && let (Some(source), [Some(refused), _], Some(body)) = (&self.0.credentials, &tokens, again)
+            && let (Some(source), [Some(refused), _], Some(body)) = (&self.0.credentials, &secrets.tokens, again)
         {
             let newer = source.renew(refused).await.map_err(|e| e.with_delivery(Delivery::Rejected));
-            if let Some(newer) = newer.map_err(|e| without(&tokens, e))? {
-                tokens[1] = Some(newer);
-                let second = self.0.transport.send(build(tokens[1].as_ref(), body)).await;
-                response = second.map_err(|e| without(&tokens, e))?;
+            if let Some(newer) = newer.map_err(|e| secrets.hidden(e))? {
+                secrets.tokens[1] = Some(newer);
+                now = self.0.clock.wall();
+                let second = build(secrets.tokens[1].as_ref(), body, now);
+                let second = second.map_err(|e| secrets.hidden(e.with_delivery(Delivery::Rejected)))?;
+                response = self.0.transport.send(second).await.map_err(|e| secrets.hidden(e))?;
             }
         }
         let (head, mut body) = response.into_parts();
         tracing::debug!(operation = operation.id, status = head.status.as_u16(), "answered");
         if success(head.status) {
-            let reply = Reply { value: body, status: head.status, headers: head.headers, raw: Bytes::new(), tokens };
+            let reply = Reply { value: body, status: head.status, headers: head.headers, raw: Bytes::new(), secrets };
             return Ok((reply, head.extensions));
         }
         let mut start = BytesMut::new();
         clock::timeout(&*self.0.clock, FAILURE_TIME, body.beginning(FAILURE_READ, &mut start)).await;
         let failure = Failure { status: head.status, headers: &head.headers, body: &start };
-        Err(without(&tokens, Error::answer(&failure, self.0.reader, self.0.clock.wall())))
+        let error = Error::answer(&failure, self.0.reader, self.0.clock.wall());
+        let error = match &self.0.signer {
+            Some(signer) if head.status == StatusCode::UNAUTHORIZED => signer.refused(error, now),
+            _ => error,
+        };
+        Err(secrets.hidden(error))
     }
 }
 
-/// The error without the tokens of its call, which a server may have repeated in its answer.
-pub(crate) fn without(tokens: &[Option<Token>; 2], error: Error) -> Error {
-    tokens.iter().flatten().fold(error, |error, token| token.redact(error))
+/// What a call must not show: a server may repeat it in its answer.
+#[derive(Clone, Debug, Default)]
+struct Secrets {
+    /// The tokens it used.
+    tokens: [Option<Token>; 2],
+    /// Its secret parameters.
+    texts: Vec<SecretString>,
+}
+
+impl Secrets {
+    /// The error without them.
+    fn hidden(&self, error: Error) -> Error {
+        let error = self.tokens.iter().flatten().fold(error, |error, token| token.redact(error));
+        self.texts.iter().map(|text| text.expose_secret()).fold(error, Error::redacted)
+    }
 }
 
 impl fmt::Debug for Client {
@@ -270,6 +306,12 @@ impl ClientBuilder {
     #[must_use]
     pub fn credentials(mut self, source: Arc<dyn Credentials>) -> Self {
         self.credentials = Some(source);
+        self
+    }
+    /// Signs every request, beside the token if there is one. Default: none.
+    #[must_use]
+    pub fn signer(mut self, signer: Arc<dyn Signer>) -> Self {
+        self.signer = Some(signer);
         self
     }
     /// Another transport than the network: a simulator in the process, or a [`Network`] of your own.
@@ -339,6 +381,7 @@ impl ClientBuilder {
             transport,
             clock: self.clock.unwrap_or_else(|| Arc::new(TokioClock::new())),
             credentials: self.credentials,
+            signer: self.signer,
             reader: self.reader,
             timeout: self.timeout,
             timeouts: self.timeouts,
@@ -349,15 +392,15 @@ impl ClientBuilder {
 }
 
 /// A successful reply: the value, and what it came with. It derefs to the value.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reply<T> {
     /// The decoded value.
     pub value: T,
     status: StatusCode,
     headers: HeaderMap,
     raw: Bytes,
-    /// The tokens that the call used, to be taken out of errors about this reply.
-    tokens: [Option<Token>; 2],
+    /// To be taken out of errors about this reply.
+    secrets: Secrets,
 }
 
 impl<T> Reply<T> {
@@ -379,13 +422,20 @@ impl<T> Reply<T> {
     }
     /// The same reply with another value.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Reply<U> {
-        Reply { value: f(self.value), status: self.status, headers: self.headers, raw: self.raw, tokens: self.tokens }
+        Reply { value: f(self.value), status: self.status, headers: self.headers, raw: self.raw, secrets: self.secrets }
     }
     /// An error that says why this successful reply is of no use, with its status, headers and the
     /// beginning of its body; [`ErrorKind::Decode`], and the server may well have acted.
     pub fn unusable(&self, why: impl Into<String>) -> Error {
         let error = Error::new(ErrorKind::Decode, Delivery::Unknown, why);
-        without(&self.tokens, error.with_answer(self.status, self.headers.clone(), &self.raw))
+        self.secrets.hidden(error.with_answer(self.status, self.headers.clone(), &self.raw))
+    }
+}
+
+/// The raw bytes are left out: they may hold what the value's own `Debug` hides.
+impl<T: fmt::Debug> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("status", &self.status).field("value", &self.value).finish_non_exhaustive()
     }
 }
 
@@ -406,8 +456,7 @@ fn decode<T: DeserializeOwned>(reply: Reply<Bytes>) -> Result<Reply<T>, Error> {
                 Err(e) if e.path().iter().next().is_some() => format!("at {}: {}", e.path(), e.inner()),
                 _ => first.to_string(),
             };
-            let bad = reply.unusable(what).with_source(first);
-            Err(without(&reply.tokens, bad))
+            Err(reply.secrets.hidden(reply.unusable(what).with_source(first)))
         }
     }
 }

@@ -27,6 +27,9 @@ pub enum ErrorKind {
     Forbidden,
     /// The account cannot pay for the job. Top up the account; a repeat fails the same way.
     InsufficientCredit,
+    /// The account's quota for a period is used up, or it has none; more than a burst of requests. A
+    /// repeat fails the same way until the period ends or the quota is raised.
+    QuotaExceeded,
     /// 404 or 410: no such job, token or address.
     NotFound,
     /// 409 or 412: the state of the thing does not allow it.
@@ -350,6 +353,7 @@ impl Inner {
             ErrorKind::Unauthorized => "check the token",
             ErrorKind::Forbidden => "check what the account and its token may do",
             ErrorKind::InsufficientCredit => "top up the account",
+            ErrorKind::QuotaExceeded => "wait until the quota is renewed, or have it raised",
             ErrorKind::NotFound => "check the id; it may have been deleted",
             ErrorKind::Conflict => "read its state first",
             ErrorKind::RateLimited if self.retry == Retry::Backoff => "send less often",
@@ -425,6 +429,7 @@ impl ErrorKind {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::InsufficientCredit => "insufficient credit",
+            Self::QuotaExceeded => "quota exceeded",
             Self::NotFound => "not found",
             Self::Conflict => "conflict",
             Self::RateLimited => "rate limited",

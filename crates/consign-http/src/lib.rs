@@ -7,7 +7,8 @@
 //! when a repeat makes sense ([`Retry`]).
 //!
 //! Three things are injected, so that a test can run in virtual time and without a socket: the
-//! [`Transport`], the [`Clock`] and the [`Credentials`].
+//! [`Transport`], the [`Clock`] and the [`Credentials`]; or a [`Signer`], where the credential depends on
+//! what is sent.
 //!
 //! ```
 //! use consign_http::{Client, Error, Operation, Request, Token, transport};
@@ -44,7 +45,7 @@ mod upgrade;
 mod violations;
 mod wire;
 
-pub use auth::{Credentials, Token};
+pub use auth::{Credentials, Signer, Token, Unsigned};
 pub use body::{Body, ByteStream};
 #[cfg(feature = "multipart")]
 pub use body::{Form, Part};

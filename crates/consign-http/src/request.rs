@@ -7,6 +7,7 @@ use http::header::{
     TRANSFER_ENCODING,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::SecretString;
 use serde::Serialize;
 
 use crate::{Body, Error};
@@ -35,7 +36,8 @@ pub struct Operation {
     pub id: &'static str,
     /// The HTTP method.
     pub method: http::Method,
-    /// The path with its parameters in braces: `/v1/jobs/{jobId}`.
+    /// The path with its parameters in braces: `/v1/jobs/{jobId}`. A value for `{+name}` may be several
+    /// segments: its slashes stay.
     pub path: &'static str,
     /// The media type asked for.
     pub accept: &'static str,
@@ -95,14 +97,16 @@ pub struct Request {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
     pub(crate) options: CallOptions,
+    /// Parameters that no error may show.
+    pub(crate) secrets: Vec<SecretString>,
 }
 
 impl Request {
     /// A call of `operation` with its path values, in the order of the template.
     ///
     /// # Errors
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if a path value is empty, `.` or `..`:
-    /// such a value would address something else.
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if a path value is empty, `.` or `..`, or one
+    /// of several segments is: such a value would address something else.
     pub fn new(operation: &'static Operation, path: &[&dyn Display]) -> Result<Self, Error> {
         let mut target = String::with_capacity(operation.path.len() + 64);
         let (mut rest, mut values) = (operation.path, path.iter());
@@ -110,16 +114,22 @@ impl Request {
             let (name, after) = after.split_once('}').unwrap_or((after, ""));
             target.push_str(before);
             let value = values.next().map(ToString::to_string).unwrap_or_default();
-            if matches!(value.as_str(), "" | "." | "..") {
-                let allowed = "a path value that is not empty, \".\" or \"..\"";
-                return Err(Error::invalid_member(name, value, allowed).for_operation(operation.id));
+            let (name, several) = name.strip_prefix('+').map_or((name, false), |name| (name, true));
+            for (n, segment) in value.split(|c| several && c == '/').enumerate() {
+                if matches!(segment, "" | "." | "..") {
+                    let allowed = "a path value that is not empty, \".\" or \"..\"";
+                    return Err(Error::invalid_member(name, &value, allowed).for_operation(operation.id));
+                }
+                if n > 0 {
+                    target.push('/');
+                }
+                target.extend(utf8_percent_encode(segment, PATH));
             }
-            target.extend(utf8_percent_encode(&value, PATH));
             rest = after;
         }
         target.push_str(rest);
-        let (headers, options) = (HeaderMap::new(), CallOptions::default());
-        Ok(Self { operation, target, has_query: false, headers, body: Body::Empty, options })
+        let (headers, options, secrets) = (HeaderMap::new(), CallOptions::default(), Vec::new());
+        Ok(Self { operation, target, has_query: false, headers, body: Body::Empty, options, secrets })
     }
 
     /// Adds a query parameter. Booleans become `true` and `false`; everything but unreserved
@@ -141,6 +151,12 @@ impl Request {
             Some(value) => self.query(name, value),
             None => self,
         }
+    }
+    /// Adds a query parameter that no error may show, such as a token.
+    #[must_use]
+    pub fn query_secret(mut self, name: &'static str, value: &dyn Display) -> Self {
+        self.secrets.push(value.to_string().into());
+        self.query(name, value)
     }
     /// Adds a query parameter once for each value.
     #[must_use]
@@ -327,6 +343,17 @@ mod tests {
         for bad in ["", ".", ".."] {
             let error = Request::new(&GET, &[&"ok", &bad]).unwrap_err();
             assert_eq!(error.violations().iter().next().unwrap().member, "b");
+        }
+    }
+
+    #[test]
+    fn a_value_of_several_segments_keeps_its_slashes_and_each_segment_is_checked() {
+        static WHOLE: Operation =
+            Operation { id: "get", method: http::Method::GET, path: "/v1/{+name}", accept: "*/*", empty: &[] };
+        assert_eq!(Request::new(&WHOLE, &[&"a b/c%2F"]).unwrap().target(), "/v1/a%20b/c%252F");
+        for bad in ["", "/", "a/", "/a", "a//b", "a/..", "./a"] {
+            let error = Request::new(&WHOLE, &[&bad]).unwrap_err();
+            assert_eq!(error.violations().iter().next().unwrap().member, "name", "{bad}");
         }
     }
 

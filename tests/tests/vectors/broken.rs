@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::civitai::Civitai;
+use crate::compare;
 use crate::report::{self, Outcome, Report};
 use crate::run;
 
@@ -279,5 +280,99 @@ fn the_report_has_one_line_for_each_vector_and_keeps_those_of_other_files() {
     assert_eq!(found, [("civitai-responses.jsonl", "decoded"), ("civitai.jsonl", "sent")]);
     for member in ["file", "line", "outcome", "sent", "encoded", "extra", "error", "state", "finished"] {
         assert!(rows[0].get(member).is_some(), "{member}");
+    }
+}
+
+#[test]
+fn wrong_requests_of_chutes_fail_by_form_report_and_signature() {
+    let lines = std::fs::read_to_string(crate::root().join("tests/vectors/chutes.jsonl")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let named = |name: &str, member: &str| {
+        let mut found = lines.iter().filter(|line| line["operation"] == name && line.pointer(member).is_some());
+        found.next().unwrap_or_else(|| panic!("{name} {member}")).clone()
+    };
+    let (finish, upload) =
+        (named("finish_job", "/request/body/result"), named("upload_job_file", "/request/multipart"));
+    let (signed, chutes) = (named("create_job", "/signed_message"), named("list_chutes", "/signed_message"));
+    let read = named("get_job", "/request");
+    let hotkey = signed["request"]["headers"].clone();
+    let body = |line: Value, text: &str| with(line, "/request/body_text", json!(text));
+    let wrong = [
+        body(finish.clone(), r#"{"status":"complete","result":null,"unknown":1}"#),
+        body(finish.clone(), r#"{"status":5}"#),
+        with(finish, "/request/query", json!([])),
+        with(upload.clone(), "/request/multipart", json!(null)),
+        with(upload.clone(), "/request/multipart/0", json!({"name": "file"})),
+        with(upload.clone(), "/request/headers/content-type", json!("application/json")),
+        with(upload, "/request/query", json!([["token", "a"], ["more", "b"]])),
+        body(signed.clone(), r#"{"epochs":3, "lr":0.1}"#),
+        with(signed.clone(), "/signed_message", json!("5GU8:1752998403:chutes")),
+        with(signed.clone(), "/request/headers/x-chutes-nonce", json!("1752998404")),
+        with(signed, "/request/headers/x-chutes-hotkey", json!("5C4hrfjw9DjXZTzV3MwzrrAr9P1MJhSrvWGWqi1eSuyUpnhM")),
+        with(chutes.clone(), "/request/query", json!([["page", "first"]])),
+        with(chutes, "/request/path", json!("/chutes")),
+        with(read, "/request/headers", hotkey),
+    ];
+    let text: Vec<Value> = wrong.to_vec();
+    let (_kept, path) = folder("chutes.jsonl", &text);
+    let report = run::requests::<crate::chutes::Chutes>(&path);
+    assert_eq!(report.rows().len(), wrong.len());
+    assert_all(&report, Outcome::Failed);
+}
+
+#[test]
+fn a_report_without_a_result_is_not_one_with_null() {
+    use crate::compare::{Compare, Side};
+    let spec = crate::spec::Spec::read(&crate::root().join("specs/chutes/api.json"));
+    let special = <crate::chutes::Chutes as run::Provider>::SPECIAL;
+    let differences = |expected: Value, sent: Value| {
+        let mut compare = Compare { spec: &spec, side: Side::Request, special, differences: Vec::new() };
+        compare.walk(spec.request_schema("finish_job"), &expected, &sent, "");
+        compare.differences.len()
+    };
+    let null = json!({"status": "error", "result": null});
+    assert_eq!(differences(null.clone(), json!({"status": "error"})), 1);
+    assert_eq!(differences(json!({"status": "error", "detail": null}), json!({"status": "error"})), 0);
+    assert_eq!(differences(null.clone(), null), 0);
+    assert_eq!(differences(json!({"result": {"a": null}}), json!({"result": {}})), 1);
+}
+
+#[test]
+fn the_parts_of_a_form_are_compared_by_order_name_bytes_and_media_type() {
+    use crate::line::RequestLine;
+    use crate::server::Sent;
+    let spec = crate::spec::Spec::read(&crate::root().join("specs/chutes/api.json"));
+    let special = <crate::chutes::Chutes as run::Provider>::SPECIAL;
+    let line: RequestLine = serde_json::from_value(json!({"provider": "chutes", "request": {
+        "method": "PUT", "path": "/jobs/j/upload", "headers": {"content-type": "multipart/form-data; boundary=any"},
+        "multipart": [
+            {"name": "file", "filename": "a%20b", "content_type": "text/csv", "body_base64": "YSxiCg=="},
+            {"name": "path", "content_type": "text/plain; charset=utf-8", "text": "x/a b"}
+        ]
+    }}))
+    .unwrap();
+    let differences = |parts: &[&str], end: &str| {
+        let body: String =
+            parts.iter().map(|part| format!("--b\r\nContent-Disposition: form-data; {part}\r\n")).collect();
+        let media = ("content-type".to_owned(), b"multipart/form-data; boundary=b".to_vec());
+        let (method, target, body) =
+            ("PUT".to_owned(), "/jobs/j/upload".to_owned(), format!("{body}--b{end}\r\n").into_bytes());
+        let sent = Sent { method, target, headers: vec![media], body };
+        let operation = &consign_chutes::operations::UPLOAD_JOB_FILE;
+        compare::request(&spec, special, operation, &line.request, false, &sent).unwrap().len()
+    };
+    let file = "name=\"file\"; filename=\"other\"\r\nContent-Type: text/csv\r\n\r\na,b\n";
+    let path = "name=\"path\"\r\ncontent-type: text/plain\r\n\r\nx/a b";
+    assert_eq!(differences(&[file, path], "--"), 0);
+    assert_eq!(differences(&[path, file], "--"), 1);
+    assert_eq!(differences(&[file], "--"), 1);
+    assert_eq!(differences(&[file, path], ""), 1);
+    for wrong in [
+        file.replace("; filename=\"other\"", ""),
+        file.replace("csv", "plain"),
+        file.replace("a,b", "a,c"),
+        file.replace("\"file\"", "\"data\""),
+    ] {
+        assert_eq!(differences(&[&wrong, path], "--"), 1, "{wrong}");
     }
 }

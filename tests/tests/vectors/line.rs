@@ -15,6 +15,8 @@ pub struct RequestLine {
     pub quirk: Option<String>,
     #[serde(default)]
     pub exact_path: bool,
+    /// The text under the signature that the headers carry.
+    pub signed_message: Option<String>,
 }
 
 #[derive(Deserialize)]

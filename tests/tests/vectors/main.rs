@@ -10,6 +10,8 @@ mod arguments;
 mod bacalhau;
 mod bacalhau_signing;
 mod broken;
+mod chutes;
+mod chutes_signing;
 mod civitai;
 mod compare;
 mod line;
@@ -25,6 +27,7 @@ mod streams;
 use std::path::{Path, PathBuf};
 
 use bacalhau::Bacalhau;
+use chutes::Chutes;
 use civitai::Civitai;
 use numind::NuMind;
 
@@ -66,6 +69,21 @@ fn numind_responses() {
 #[test]
 fn numind_streams() {
     report::conclude(&streams::streams(&folder()));
+}
+
+#[test]
+fn chutes_requests() {
+    report::conclude(&run::requests::<Chutes>(&folder()));
+}
+
+#[test]
+fn chutes_responses() {
+    report::conclude(&run::responses::<Chutes>(&folder()));
+}
+
+#[test]
+fn chutes_signing() {
+    report::conclude(&chutes_signing::cases(&folder()));
 }
 
 /// Where the vectors are.

@@ -32,6 +32,10 @@ pub trait Provider {
     fn api(_operation: &'static Operation) -> Option<&'static str> {
         None
     }
+    /// What is wrong with the signature of a request that was sent. Providers without signatures have none.
+    fn signature(_line: &RequestLine, _sent: &Sent) -> Vec<String> {
+        Vec::new()
+    }
     /// Calls the method.
     ///
     /// # Errors
@@ -166,6 +170,7 @@ fn request_line<P: Provider>(server: &Server, line: &RequestLine, mut row: Row) 
     let compared = compare::request(&spec, P::SPECIAL, operation, &line.request, line.exact_path, sent);
     row.why = compared.unwrap_or_else(|error| vec![error]);
     row.why.extend(P::arrived(operation, &body, sent));
+    row.why.extend(P::signature(line, sent));
     if !row.extra.is_empty() {
         row.why.push(format!("members that the argument does not know: {}", row.extra.join(", ")));
     }
@@ -382,6 +387,12 @@ fn find(all: &[&'static Operation], method: &str, path: &str) -> Option<(&'stati
     let fits = all.iter().filter_map(|operation| {
         let template: Vec<&str> = operation.path.split('/').collect();
         let fixed = template.iter().filter(|part| !part.starts_with('{')).count();
+        // The last value may take several segments.
+        let mut segments = segments.clone();
+        if template.last().is_some_and(|part| part.starts_with("{+")) && segments.len() >= template.len() {
+            let last = segments.split_off(template.len() - 1).join("/");
+            segments.push(last);
+        }
         let same = |(part, segment): (&&str, &String)| part.starts_with('{') || segment == part;
         let right = operation.method.as_str() == method && template.len() == segments.len();
         let values =

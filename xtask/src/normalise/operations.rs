@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::lower::Lower;
 use super::{answers, bodies, parameters};
-use crate::model::Operation;
+use crate::model::{Operation, Parameter};
 use crate::names::{self, Taken};
 use crate::problem::{Problem, Result};
 use crate::{docs, walk};
@@ -103,9 +103,9 @@ impl Names {
 }
 
 fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operation> {
-    let path = sent_path(lower, place)?;
     let body = bodies::body(lower, place)?;
     let parameters = parameters::parameters(lower, place, body.is_some())?;
+    let path = sent_path(lower, place, &parameters)?;
     let answer = answers::answer(lower, place)?;
     if walk::map(place.operation, "callbacks").keys().next().is_some() {
         lower.components.note(&place.name(), "callbacks are not generated");
@@ -114,6 +114,7 @@ fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operati
         id: place.id.to_owned(),
         method: place.method.to_owned(),
         path,
+        client: walk::text(place.operation, "x-client").map_or_else(|| "Client".to_owned(), names::type_name),
         name: names.method,
         constant: names.constant,
         options: names.options,
@@ -129,7 +130,7 @@ fn one(lower: &mut Lower<'_>, place: &Place<'_>, names: Names) -> Result<Operati
 }
 
 /// The path as it is sent: without a fragment, which some documents use to tell two operations of one path apart.
-fn sent_path(lower: &Lower<'_>, place: &Place<'_>) -> Result<String> {
+fn sent_path(lower: &Lower<'_>, place: &Place<'_>, parameters: &[Parameter]) -> Result<String> {
     let (path, fragment) = place.path.split_once('#').unwrap_or((place.path, ""));
     if !fragment.is_empty() {
         lower.components.note(&place.name(), format_args!("the fragment {fragment:?} of its path is not sent"));
@@ -139,7 +140,10 @@ fn sent_path(lower: &Lower<'_>, place: &Place<'_>) -> Result<String> {
             format!("the path {path:?} has a query in it; declare parameters instead, in the document or its overlay");
         return Err(Problem::new(place.name(), what));
     }
-    Ok(path.to_owned())
+    // `{+name}`: a value may be several segments (`x-segments`).
+    let several = parameters.iter().filter(|parameter| parameter.several);
+    Ok(several
+        .fold(path.to_owned(), |path, one| path.replace(&format!("{{{}}}", one.wire), &format!("{{+{}}}", one.wire))))
 }
 
 /// Summary and description of an operation.

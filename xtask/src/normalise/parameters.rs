@@ -121,6 +121,10 @@ fn single(lower: &mut Lower<'_>, place: &Place<'_>, value: &Value, within: In, t
         any
     };
     let name = claim(lower, taken, wire, &at);
+    let secret = within == In::Query && walk::text(&simple, "format") == Some("password");
+    if secret && (!required || list.is_some()) {
+        lower.components.note(&at, "only a required single value is kept secret");
+    }
     Ok(Parameter {
         wire: wire.to_owned(),
         name,
@@ -128,6 +132,8 @@ fn single(lower: &mut Lower<'_>, place: &Place<'_>, value: &Value, within: In, t
         required,
         schema,
         list,
+        several: within == In::Path && walk::is_true(value, "x-segments"),
+        secret,
         docs: described(value, &simple, wire),
     })
 }

@@ -1,4 +1,4 @@
-//! The client: one method for each operation, and the static descriptions of the operations.
+//! The clients: one method for each operation, and the static descriptions of the operations.
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Type;
@@ -55,19 +55,31 @@ fn call(operation: &Operation) -> String {
 
 /// The client.
 pub(super) fn client(api: &Api, generated: &Generated, tidy: &Tidy) -> Result<Client> {
-    let mut methods = Vec::new();
+    let mut clients: Vec<(&str, Vec<TokenStream>)> = vec![("Client", Vec::new())];
     let mut names = Vec::new();
     for (index, operation) in api.operations.iter().enumerate().filter(|(_, operation)| !operation.switches) {
-        methods.push(method(generated, tidy, index, operation)?);
+        let method = method(generated, tidy, index, operation)?;
+        match clients.iter_mut().find(|(name, _)| *name == operation.client) {
+            Some((_, methods)) => methods.push(method),
+            None => clients.push((&operation.client, vec![method])),
+        }
         names.push(operation.name.clone());
     }
-    let tokens = quote! {
-        /// One method for each operation. Cheap to clone.
+    let several = clients.len() > 1;
+    let tokens = clients.into_iter().map(|(name, methods)| one_client(name, &methods, several)).collect();
+    Ok(Client { tokens, methods: names })
+}
+
+fn one_client(name: &str, methods: &[TokenStream], several: bool) -> TokenStream {
+    let of = if several { "each of its operations" } else { "each operation" };
+    let (name, text) = (ident(name), format!(" One method for {of}. Cheap to clone."));
+    quote! {
+        #[doc = #text]
         #[derive(Clone, Debug)]
-        pub struct Client {
+        pub struct #name {
             http: consign_http::Client,
         }
-        impl Client {
+        impl #name {
             /// A client over this transport, base address and credential.
             pub fn from_http(http: consign_http::Client) -> Self {
                 Self { http }
@@ -78,8 +90,7 @@ pub(super) fn client(api: &Api, generated: &Generated, tidy: &Tidy) -> Result<Cl
             }
             #(#methods)*
         }
-    };
-    Ok(Client { tokens, methods: names })
+    }
 }
 
 fn method(generated: &Generated, tidy: &Tidy, index: usize, operation: &Operation) -> Result<TokenStream> {
@@ -178,7 +189,12 @@ fn request(operation: &Operation) -> TokenStream {
     let constant = ident(&operation.constant);
     let (inside, other): (Vec<&Parameter>, Vec<&Parameter>) =
         operation.parameters.iter().partition(|parameter| parameter.place == In::Path);
-    let path = template(&operation.path).filter_map(|wire| inside.iter().find(|parameter| parameter.wire == wire));
+    // `{+name}` is how a value of several segments is sent.
+    let named = |parameter: &Parameter, name: &str| match parameter.several {
+        true => name.strip_prefix('+') == Some(&parameter.wire),
+        false => name == parameter.wire,
+    };
+    let path = template(&operation.path).filter_map(|name| inside.iter().find(|parameter| named(parameter, name)));
     let path = path.map(|parameter| {
         let name = ident(&parameter.name);
         match parameter.list {
@@ -217,6 +233,7 @@ fn send_parameter(parameter: &Parameter) -> TokenStream {
         _ => (quote!(query), quote!(query_opt)),
     };
     match (parameter.list, parameter.required) {
+        (None, true) if parameter.secret => quote!(.query_secret(#wire, &#name)),
         (None, true) => quote!(.#one(#wire, &#name)),
         (None, false) => quote!(.#opt(#wire, options.#name.as_ref())),
         (Some(ListForm::Repeated), true) => quote!(.query_list(#wire, #name)),

@@ -43,7 +43,7 @@ fn one(api: &Api, generated: &Generated, tidy: &Tidy, index: usize, operation: &
     // A method that is written by hand may be behind a feature: no link to it.
     let text = match operation.switches {
         true => format!(" Optional parameters of `{}`.", operation.name),
-        false => format!(" Optional parameters of [`Client::{}`].", operation.name),
+        false => format!(" Optional parameters of [`{}::{}`].", operation.client, operation.name),
     };
     let (mut fields, mut setters) = (Vec::new(), Vec::new());
     for (position, parameter) in operation.parameters.iter().enumerate().filter(|(_, parameter)| !parameter.required) {

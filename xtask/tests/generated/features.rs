@@ -15,7 +15,7 @@
     clippy::upper_case_acronyms,
     clippy::wrong_self_convention
 )]
-/// One method for each operation. Cheap to clone.
+/// One method for each of its operations. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: consign_http::Client,
@@ -544,6 +544,42 @@ impl Client {
         self.http.json(request).await
     }
 }
+/// One method for each of its operations. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    http: consign_http::Client,
+}
+impl Reader {
+    /// A client over this transport, base address and credential.
+    pub fn from_http(http: consign_http::Client) -> Self {
+        Self { http }
+    }
+    /// What the calls go through.
+    pub fn http(&self) -> &consign_http::Client {
+        &self.http
+    }
+    /// The operation `readFile`.
+    ///
+    /// `GET /files/{+name}`
+    ///
+    /// - `name`: The parameter `name`.
+    /// - `token`: The parameter `token`.
+    /// - `options`: time limit and further headers of this call.
+    ///
+    /// # Errors
+    /// A value that cannot be sent, a failure on the way, an answer that is no success or cannot be read.
+    pub async fn read_file(
+        &self,
+        name: &str,
+        token: &str,
+        options: ReadFileOptions,
+    ) -> Result<consign_http::Reply<()>, consign_http::Error> {
+        let request = consign_http::Request::new(&operations::READ_FILE, &[&name])?
+            .query_secret("token", &token)
+            .options(options.call);
+        self.http.empty(request).await
+    }
+}
 /// Optional parameters of [`Client::list_pets`].
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -1033,6 +1069,21 @@ impl MiscOptions {
         self
     }
 }
+/// Optional parameters of [`Reader::read_file`].
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ReadFileOptions {
+    /// What this call sets apart: time limit, further headers.
+    pub call: consign_http::CallOptions,
+}
+impl ReadFileOptions {
+    /// Sets what this call sets apart.
+    #[must_use]
+    pub fn call(mut self, call: consign_http::CallOptions) -> Self {
+        self.call = call;
+        self
+    }
+}
 /// The fixed facts of each operation.
 pub mod operations {
     /// `GET /pets`
@@ -1235,6 +1286,14 @@ pub mod operations {
         accept: "application/json",
         empty: &[],
     };
+    /// `GET /files/{+name}`
+    pub static READ_FILE: consign_http::Operation = consign_http::Operation {
+        id: "readFile",
+        method: http::Method::GET,
+        path: "/files/{+name}",
+        accept: "application/json",
+        empty: &[],
+    };
     /// All operations, in the order of the document.
     pub static ALL: &[&consign_http::Operation] = &[
         &LIST_PETS,
@@ -1262,6 +1321,7 @@ pub mod operations {
         &DRAW_SHAPES,
         &DRAW_CIRCLE,
         &MISC,
+        &READ_FILE,
     ];
 }
 /// The wire types.

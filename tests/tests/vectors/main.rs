@@ -7,6 +7,7 @@
 
 mod arguments;
 mod bacalhau;
+mod bacalhau_broken;
 mod bacalhau_signing;
 mod broken;
 mod civitai;

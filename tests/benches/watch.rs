@@ -1,50 +1,64 @@
 //! Ten thousand jobs watched to their ends from one task, on the simulator in virtual time: requests
 //! a job, how late an end is seen, and the memory that a watched job takes.
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use consign::civitai::Civitai;
-use consign::{Jobs, WaitPolicy};
-use consign_tests::{in_process, many, plain};
+use consign::{Job, Jobs, WaitPolicy};
+use consign_tests::{in_process, many, measured, plain};
 
 const JOBS: usize = 10_000;
 
 fn main() {
-    let runtime = || {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_all().start_paused(true).build().expect("a runtime")
-    };
-    println!("{:<30} {:>8} {:>13} {:>11}", "10,000 jobs of Civitai", "ends", "requests/job", "late, mean");
-    for (median, sigma) in [(20, 0.8), (1200, 1.0)] {
-        for (way, policy) in [("32 held", WaitPolicy::default()), ("polled", WaitPolicy::default().hold(false))] {
-            let seen = runtime().block_on(async {
-                let sim = many::sim(JOBS, Duration::from_secs(median), sigma);
-                let jobs = in_process::jobs(&sim);
-                let all = many::submit(&jobs, JOBS).await;
-                many::watch(&sim, &jobs, all, policy).await
-            });
-            println!(
-                "{:<30} {:>8} {:>13.1} {:>10.1}s",
-                format!("median {median} s, σ {sigma}, {way}"),
-                seen.ends,
-                seen.requests as f64 / JOBS as f64,
-                seen.late.as_secs_f64() / seen.ends as f64
-            );
-        }
+    if !measured::asked() {
+        return;
     }
-    println!("memory of a polled job that was found by its ticket: {} bytes", memory(&runtime()) / JOBS as i64);
+    let polled = WaitPolicy::default().hold(false);
+    println!("{JOBS} jobs of Civitai        ends seen   requests/job   late, mean   on the processor");
+    for (median, sigma, way, policy) in
+        [(20, 0.8, "polled", polled), (20, 0.8, "32 held", WaitPolicy::default()), (1200, 1.0, "polled", polled)]
+    {
+        let start = measured::on_processor();
+        let seen = runtime().block_on(async {
+            let sim = many::sim(JOBS, Duration::from_secs(median), sigma);
+            let jobs = in_process::jobs(&sim);
+            let all = many::submit(&jobs, JOBS).await;
+            many::watch(&sim, &jobs, all, policy).await
+        });
+        let (requests, late) = (seen.requests as f64 / JOBS as f64, seen.late.as_secs_f64() / seen.ends as f64);
+        let name = format!("median {median} s, {way}");
+        let taken = (measured::on_processor() - start).as_secs_f64();
+        println!("{name:<25} {:>9} {requests:>14.1} {late:>10.1} s {taken:>16.1} s", seen.ends);
+        assert_eq!(seen.ends, JOBS, "every end is seen");
+    }
+    measured::judge("bytes a polled job, found by its ticket", memory(false), 1024.0);
+    measured::judge("bytes a polled job, just submitted", memory(true), 1024.0);
 }
 
-/// What ten thousand polled jobs hold after each has been looked at, in bytes.
-fn memory(runtime: &tokio::runtime::Runtime) -> i64 {
-    // A service that always answers the same queued job, so that only the watch can grow.
-    let queued = Bytes::from(plain::page(2)).to_vec();
-    let queued: Bytes =
-        String::from_utf8(queued).expect("text").replace("\"available\":true", "\"available\":false").into();
-    let service = consign_http::transport::from_fn(move |_: http::Request<Bytes>| {
-        let queued = queued.clone();
-        async move { Ok(http::Response::new(queued)) }
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime")
+}
+
+/// What each of ten thousand jobs holds between two looks, in bytes: its ticket and handle, its place in
+/// the watch, and what was last seen of it.
+fn memory(submitted: bool) -> f64 {
+    // A service whose jobs stay in the queue, so that only the watch can grow.
+    let made = AtomicUsize::new(0);
+    let service = consign_http::transport::from_fn(move |request: http::Request<Bytes>| {
+        // Ids and tokens end in the job's number.
+        let address = request.uri().to_string();
+        let number = address.get(address.len().saturating_sub(12)..).and_then(|text| text.parse().ok());
+        let job = number.unwrap_or_else(|| made.fetch_add(1, Ordering::Relaxed));
+        let answer = if request.uri().path().ends_with("/jobs") {
+            let token = format!("eyJKb2JzIjpbImZhOTQyM2IxLTlkODEtNDhkZi1iYjc3LTkwOTNlNWEwMzUy{job:012}");
+            format!(r#"{{"token":"{token}","jobs":[{}]}}"#, plain::queued(job))
+        } else {
+            plain::queued(job)
+        };
+        async move { Ok(http::Response::new(answer.into())) }
     });
+    let runtime = runtime();
     let jobs = runtime.block_on(async {
         let civitai = Civitai::builder().base_url("http://civitai.invalid").token("token").transport(service).build();
         Jobs::new(civitai.expect("a provider"))
@@ -52,14 +66,16 @@ fn memory(runtime: &tokio::runtime::Runtime) -> i64 {
     let mut kept = None;
     let counted = allocation_counter::measure(|| {
         runtime.block_on(async {
-            let tickets = (0..JOBS).map(|n| Civitai::ticket_of_job(&format!("fa9423b1-9d81-48df-bb77-{n:012}")));
-            let all: Vec<_> = tickets.map(|t| jobs.attach(t).expect("a job")).collect();
+            let found = |n| jobs.attach(Civitai::ticket_of_job(&plain::id(n))).expect("a job");
+            let all: Vec<Job<Civitai>> =
+                if submitted { many::submit(&jobs, JOBS).await } else { (0..JOBS).map(found).collect() };
             let mut watch = jobs.watch_all_with(all, WaitPolicy::default().hold(false));
-            let _ =
-                tokio::time::timeout(Duration::from_secs(120), async { while watch.next().await.is_some() {} }).await;
+            let drain = async { while watch.next().await.is_some() {} };
+            let _ = tokio::time::timeout(Duration::from_secs(120), drain).await;
+            assert_eq!(watch.open(), JOBS, "every job goes on");
             kept = Some(watch);
         });
     });
     drop(kept);
-    counted.bytes_current
+    counted.bytes_current as f64 / JOBS as f64
 }

@@ -3,7 +3,9 @@
 pub mod bare;
 pub mod in_process;
 pub mod many;
+pub mod measured;
 pub mod plain;
+pub mod scripted;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

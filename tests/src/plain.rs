@@ -76,23 +76,27 @@ pub struct Queue {
 
 /// A page of `jobs` jobs, half of them finished, as the service writes it.
 pub fn page(jobs: usize) -> Vec<u8> {
-    let mut out = String::with_capacity(jobs * 900 + 100);
-    out.push_str("{\"token\":\"eyJKb2JzIjpbXX0=\",\"jobs\":[");
-    for n in 0..jobs {
-        if n > 0 {
-            out.push(',');
-        }
-        let id = format!("fa9423b1-9d81-48df-bb77-{n:012}");
-        if n % 2 == 0 {
-            out.push_str(&format!(
-                r#"{{"jobId":"{id}","cost":2.0,"properties":{{"userId":4}},"result":[{{"blobKey":"D4A2F1AA82E6639148D0C889C510C2C8A4F5C2E0D267191FDAA5D80957FCA18B","available":true,"blobUrl":"https://blobs.example.net/D4A2?sig=abcdef&exp=1717876561","blobUrlExpirationDate":"2024-06-08T19:56:01.8499363Z"}}],"lastEvent":{{"jobId":"{id}","type":"Succeeded","dateTime":"2024-06-08T18:55:58.1234567Z","provider":"Civitai","workerId":"Civitai-543","context":{{"seed":1234567}},"claimDuration":"00:00:02.7742373","jobDuration":"00:00:03.3546774","retryAttempt":0,"cost":2.0,"jobProperties":{{"userId":4}},"jobType":"TextToImage","jobPriority":5,"claimHasCompleted":true,"jobHasCompleted":true}},"serviceProviders":{{}},"scheduled":false}}"#
-            ));
-        } else {
-            out.push_str(&format!(
-                r#"{{"jobId":"{id}","cost":2.0,"properties":{{"userId":4}},"result":[{{"blobKey":"1E7427E0CD13EC240389EFB9A9C25EB29DC3B4AB74A973F132D6A6DB076C8B21","available":false}}],"serviceProviders":{{"Civitai":{{"support":"Available","queuePosition":{{"precedingJobs":3,"precedingCost":6.0,"throughputRate":1.5,"workerId":null,"estimatedStartDuration":"00:00:12","estimatedStartDate":"2024-06-08T18:56:10Z"}}}}}},"scheduled":true}}"#
-            ));
-        }
-    }
-    out.push_str("]}");
-    out.into_bytes()
+    let all: Vec<String> = (0..jobs).map(|n| if n % 2 == 0 { finished(n) } else { queued(n) }).collect();
+    format!("{{\"token\":\"eyJKb2JzIjpbXX0=\",\"jobs\":[{}]}}", all.join(",")).into_bytes()
+}
+
+/// The id of the `n`-th job; its last twelve characters are the number.
+pub fn id(n: usize) -> String {
+    format!("fa9423b1-9d81-48df-bb77-{n:012}")
+}
+
+/// A job that made its picture.
+pub fn finished(n: usize) -> String {
+    let id = id(n);
+    format!(
+        r#"{{"jobId":"{id}","cost":2.0,"properties":{{"userId":4}},"result":[{{"blobKey":"D4A2F1AA82E6639148D0C889C510C2C8A4F5C2E0D267191FDAA5D80957FCA18B","available":true,"blobUrl":"https://blobs.example.net/D4A2?sig=abcdef&exp=1717876561","blobUrlExpirationDate":"2024-06-08T19:56:01.8499363Z"}}],"lastEvent":{{"jobId":"{id}","type":"Succeeded","dateTime":"2024-06-08T18:55:58.1234567Z","provider":"Civitai","workerId":"Civitai-543","context":{{"seed":1234567}},"claimDuration":"00:00:02.7742373","jobDuration":"00:00:03.3546774","retryAttempt":0,"cost":2.0,"jobProperties":{{"userId":4}},"jobType":"TextToImage","jobPriority":5,"claimHasCompleted":true,"jobHasCompleted":true}},"serviceProviders":{{}},"scheduled":false}}"#
+    )
+}
+
+/// A job in the queue.
+pub fn queued(n: usize) -> String {
+    let id = id(n);
+    format!(
+        r#"{{"jobId":"{id}","cost":2.0,"properties":{{"userId":4}},"result":[{{"blobKey":"1E7427E0CD13EC240389EFB9A9C25EB29DC3B4AB74A973F132D6A6DB076C8B21","available":false}}],"lastEvent":{{"jobId":"{id}","type":"Initialized","dateTime":"2024-06-08T18:55:50.1234567Z","provider":"Civitai","workerId":null,"context":null,"claimDuration":null,"jobDuration":null,"retryAttempt":0,"cost":2.0,"jobProperties":{{"userId":4}},"jobType":"TextToImage","jobPriority":5,"claimHasCompleted":false,"jobHasCompleted":false}},"serviceProviders":{{"Civitai":{{"support":"Available","queuePosition":{{"precedingJobs":3,"precedingCost":6.0,"throughputRate":1.5,"workerId":null,"estimatedStartDuration":"00:00:12","estimatedStartDate":"2024-06-08T18:56:10Z"}}}}}},"scheduled":true}}"#
+    )
 }

@@ -419,3 +419,22 @@ async fn options_of_a_handle_reach_every_call() {
     let error = slow.attach(Civitai::ticket_of_job(&id)).unwrap().look().await.unwrap_err();
     assert_eq!((error.kind(), sim.elapsed() - start), (ErrorKind::Timeout, Duration::from_secs(5)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn pages_with_repeats_and_records_without_ids_give_each_job_once() {
+    let sim = Sim::builder().seed(1).page_size(2).build();
+    let jobs = jobs(&sim);
+    for n in 0..5 {
+        jobs.submit(cat().property("run", n / 5)).await.unwrap();
+    }
+    let twice = Fault::edit_json(|page| {
+        let list = page["jobs"].as_array_mut().unwrap();
+        list.push(list[0].clone());
+        list.push(json!({"cost": 1.0}));
+    });
+    sim.faults().add(Rule::new(twice).on("v1_consumer_jobs_query_post").always());
+    let found = jobs.query(JobQuery::new().property("run", 0)).collect().await.unwrap();
+    let mut ids: Vec<_> = found.iter().map(|f| f.job.ticket().to_string()).collect();
+    ids.dedup();
+    assert_eq!((found.len(), ids.len(), sim.ledger().count("v1_consumer_jobs_query_post")), (5, 5, 3));
+}

@@ -1,4 +1,6 @@
 //! Each operation of the Civitai client against a mock server: what is sent, what is decoded, and every form of error.
+#![allow(clippy::unwrap_used, reason = "a panic in a test is the report")]
+
 use std::time::Duration;
 
 use consign_civitai::wire::{JobResult, SubmitBody};

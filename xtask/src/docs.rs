@@ -125,7 +125,7 @@ pub fn markdown(description: &str) -> Vec<String> {
                 lines.push(marks.to_owned());
                 fence = None;
             }
-            (Some(_), _) => lines.push(line.trim_end().to_owned()),
+            (Some(_), _) => lines.push(line.trim_end().replace('\t', "    ")),
             (None, Some(marks)) => {
                 lines.push(format!("{marks}text"));
                 fence = Some(marks.to_owned());
@@ -174,7 +174,7 @@ fn prose(line: &str) -> String {
         out.push(c);
         rest = &rest[c.len_utf8()..];
     }
-    out.trim_end().to_owned()
+    out.trim_end().replace('\t', " ")
 }
 
 /// A code span at the start of `rest`, copied as it is.
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn code_blocks_are_text_and_closed_and_indentation_makes_none() {
         assert_eq!(markdown("a\n```json\n{}\n```\nb"), ["a", "```text", "{}", "```", "b"]);
-        assert_eq!(markdown("```\nopen"), ["```text", "open", "```"]);
+        assert_eq!(markdown("```\n\topen"), ["```text", "    open", "```"]);
         assert_eq!(markdown("a\n\n    four\n\ttab"), ["a", "", "  four", "tab"]);
         assert_eq!(markdown("\r\na\r\n\u{202E}b\u{0}"), ["a", "b"]);
     }

@@ -87,9 +87,9 @@ fn hook() {
 /// Runs `f`; a panic in it becomes its message.
 pub(crate) fn quietly<T>(f: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     hook();
-    QUIET.set(true);
+    let before = QUIET.replace(true);
     let result = catch_unwind(AssertUnwindSafe(f));
-    QUIET.set(false);
+    QUIET.set(before);
     result.unwrap_or_else(|_| {
         let message = PANIC.with_borrow_mut(Option::take).unwrap_or_default();
         Err(message.lines().collect::<Vec<_>>().join(" "))
@@ -214,11 +214,59 @@ fn owned(ty: &Type) -> Type {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Member, Shape, Struct, TypeDef};
+    use crate::normalise::named;
+    use crate::normalise::testing::operation;
+    use serde_json::json;
 
     #[test]
     fn a_panic_becomes_its_message_and_the_next_one_is_printed_again() {
         let message = quietly::<()>(|| panic!("at\nthis")).unwrap_err();
         assert!(message.ends_with("at this"), "{message}");
         assert!(!QUIET.get());
+    }
+
+    fn api(types: Vec<TypeDef>) -> Api {
+        Api { source: String::new(), title: String::new(), types, operations: Vec::new() }
+    }
+    fn object(name: &str, schema: Value) -> TypeDef {
+        let member = Member {
+            wire: "fooBar".to_owned(),
+            field: "foo_bar".to_owned(),
+            schema,
+            required: true,
+            nullable: false,
+            only_received: false,
+            only_sent: false,
+            docs: vec![],
+        };
+        let shape = Shape::Struct(Struct { members: vec![member], ..Struct::default() });
+        TypeDef { name: name.to_owned(), place: format!("schema {name:?}"), docs: vec![], shape, sent: false }
+    }
+
+    #[test]
+    fn the_types_of_members_are_read_by_their_name_on_the_wire() {
+        let generated =
+            generate(&api(vec![object("A", json!({"type": "array", "items": {"type": "string"}}))])).unwrap();
+        let ty = &generated.structs["A"]["fooBar"];
+        assert_eq!(*ty, syn::parse_quote!(::std::vec::Vec<::std::string::String>));
+    }
+
+    #[test]
+    fn a_failure_names_the_schema_that_causes_it() {
+        let types = vec![object("Good", json!({"type": "string"})), object("Bad", named("Gone"))];
+        let problem = generate(&api(types)).unwrap_err();
+        assert_eq!(problem.place, "schema \"Bad\"");
+        assert!(problem.message.contains("change it in the document or its overlay"), "{problem}");
+    }
+
+    #[test]
+    fn a_failure_names_the_operation_that_causes_it() {
+        let (good, _) = operation(json!({"operationId": "good", "responses": {}}));
+        let (mut bad, _) = operation(json!({"operationId": "bad", "responses": {}}));
+        bad.answer = crate::model::Answer::Json(named("Gone"), false);
+        let mut api = api(vec![object("A", json!({"type": "string"}))]);
+        api.operations = vec![good, bad];
+        assert_eq!(generate(&api).unwrap_err().place, "operation \"bad\"");
     }
 }

@@ -123,7 +123,8 @@ impl Taken {
     }
     /// Takes `wanted`, or `wanted` with the first number from 2 that is free.
     pub fn claim(&mut self, wanted: &str) -> String {
-        let numbered = (2..).map(|n: u64| format!("{wanted}{n}"));
+        let base = wanted.trim_end_matches('_');
+        let numbered = (2..).map(|n: u64| format!("{base}{n}"));
         let name = std::iter::once(wanted.to_owned()).chain(numbered).find(|name| !self.0.contains(name));
         let name = name.unwrap_or_default();
         self.0.insert(name.clone());
@@ -187,5 +188,6 @@ mod tests {
     fn a_taken_name_gets_a_number() {
         let mut taken = Taken::with(&["a"]);
         assert_eq!((taken.claim("a"), taken.claim("a"), taken.claim("b")), ("a2".into(), "a3".into(), "b".into()));
+        assert_eq!((taken.claim("fn_"), taken.claim("fn_")), ("fn_".into(), "fn2".into()));
     }
 }

@@ -121,3 +121,35 @@ pub(crate) fn only(document: &Value, operation: Option<&str>, schema: Option<&st
     }
     one
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::normalise::testing::model;
+
+    #[test]
+    fn the_generator_sees_only_plain_schemas_and_numbered_operations() {
+        let paths = json!({"/weird/{a}.{b}": {"delete": {"operationId": "x", "parameters": [{"name": "fn", "in": "header", "schema": {"type": "array", "items": {"type": "string"}}}],
+            "responses": {"200": {"description": "", "content": {"application/json": {"schema": {"nullable": true, "allOf": [{"$ref": "#/components/schemas/S"}]}}}}}}}});
+        let (api, _) = model(
+            paths,
+            json!({"S": {"properties": {"a": {"type": "string", "minLength": 3}}, "additionalProperties": false},
+            "E": {"type": "string", "enum": ["+", "-"]}, "U": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/components/schemas/E"}}]}}),
+        );
+        let document = document(&api);
+        let schemas = &document["components"]["schemas"];
+        assert_eq!(schemas["S"], json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}));
+        assert_eq!(schemas["E"], json!({"type": "string"}));
+        assert_eq!(schemas[carrier(2)]["properties"]["p1"]["items"], json!({"$ref": "#/components/schemas/E"}));
+        let one = &document["paths"]["/o0/{p0}/{p1}"]["post"];
+        assert_eq!(
+            (&one["operationId"], &one["parameters"][2]["name"], &one["parameters"][2]["in"]),
+            (&json!("o0"), &json!("p2"), &json!("query"))
+        );
+        assert_eq!(one["responses"]["200"]["content"]["application/json"]["schema"]["nullable"], true);
+        assert_eq!(
+            replacements(&api),
+            [("E".to_owned(), "types::E".to_owned()), ("U".to_owned(), "types::U".to_owned())]
+        );
+    }
+}

@@ -42,6 +42,7 @@ mod client;
 mod error;
 #[rustfmt::skip]
 mod generated;
+mod places;
 mod time_span;
 pub mod wire;
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+pub use crate::places::Places;
 use crate::types::{JobStatus, JobStatusCollection, JobTemplate, JobTemplateList};
 use crate::{TimeSpan, TimeSpanError};
 
@@ -152,8 +153,8 @@ impl Serialize for Blob {
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum JobResult {
-    /// One blob: the older form.
-    Blob(Blob),
+    /// One blob: the older form. Boxed, so that a page of jobs, which holds arrays, stays small.
+    Blob(Box<Blob>),
     /// An array of blobs, perhaps empty: the current form.
     Blobs(Vec<Blob>),
     /// Anything else, as it came: what tagging and other kinds of jobs give.
@@ -173,6 +174,25 @@ impl JobResult {
 
 impl<'de> Deserialize<'de> for JobResult {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Part::deserialize(deserializer)? {
+            Part::Blob(blob) => Self::Blob(Box::new(blob)),
+            Part::Blobs(blobs) => Self::Blobs(blobs),
+            Part::Other(value) => Self::Other(value),
+        })
+    }
+}
+
+/// A result, or an item of one, while it is being read.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Part {
+    Blob(Blob),
+    Blobs(Vec<Blob>),
+    Other(Value),
+}
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ResultVisitor)
     }
 }
@@ -180,11 +200,11 @@ impl<'de> Deserialize<'de> for JobResult {
 struct ResultVisitor;
 
 impl<'de> Visitor<'de> for ResultVisitor {
-    type Value = JobResult;
+    type Value = Part;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a blob, an array of blobs, or any other JSON value")
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JobResult, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Part, A::Error> {
         let mut blob = Blob::default();
         // Members of a blob by name, but not by type: then it is no blob.
         let mut misfits = Map::new();
@@ -210,49 +230,54 @@ impl<'de> Visitor<'de> for ResultVisitor {
             }
         }
         if seen && misfits.is_empty() {
-            return Ok(JobResult::Blob(blob));
+            return Ok(Part::Blob(blob));
         }
         let mut all = serde_json::to_value(&blob).map_err(A::Error::custom)?;
         if let Value::Object(all) = &mut all {
             all.extend(misfits);
         }
-        Ok(JobResult::Other(all))
+        Ok(Part::Other(all))
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<JobResult, A::Error> {
-        let mut blobs = Vec::new();
-        while let Some(item) = seq.next_element()? {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Part, A::Error> {
+        let mut next = seq.next_element()?;
+        // Most results have one blob; a vector that grows by itself starts with room for four.
+        let mut blobs = Vec::with_capacity(usize::from(next.is_some()));
+        while let Some(item) = next {
             match item {
-                JobResult::Blob(blob) => blobs.push(blob),
+                Part::Blob(blob) => {
+                    blobs.push(blob);
+                    next = seq.next_element()?;
+                }
                 other => {
-                    let before = blobs.into_iter().map(JobResult::Blob);
+                    let before = blobs.into_iter().map(Part::Blob);
                     let values = before.chain([other]).map(serde_json::to_value);
                     let mut values: Vec<Value> = values.collect::<Result<_, _>>().map_err(A::Error::custom)?;
                     while let Some(value) = seq.next_element()? {
                         values.push(value);
                     }
-                    return Ok(JobResult::Other(values.into()));
+                    return Ok(Part::Other(values.into()));
                 }
             }
         }
-        Ok(JobResult::Blobs(blobs))
+        Ok(Part::Blobs(blobs))
     }
-    fn visit_bool<E>(self, value: bool) -> Result<JobResult, E> {
-        Ok(JobResult::Other(value.into()))
+    fn visit_bool<E>(self, value: bool) -> Result<Part, E> {
+        Ok(Part::Other(value.into()))
     }
-    fn visit_i64<E>(self, value: i64) -> Result<JobResult, E> {
-        Ok(JobResult::Other(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<Part, E> {
+        Ok(Part::Other(value.into()))
     }
-    fn visit_u64<E>(self, value: u64) -> Result<JobResult, E> {
-        Ok(JobResult::Other(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<Part, E> {
+        Ok(Part::Other(value.into()))
     }
-    fn visit_f64<E>(self, value: f64) -> Result<JobResult, E> {
-        Ok(JobResult::Other(value.into()))
+    fn visit_f64<E>(self, value: f64) -> Result<Part, E> {
+        Ok(Part::Other(value.into()))
     }
-    fn visit_str<E>(self, text: &str) -> Result<JobResult, E> {
-        Ok(JobResult::Other(text.into()))
+    fn visit_str<E>(self, text: &str) -> Result<Part, E> {
+        Ok(Part::Other(text.into()))
     }
-    fn visit_unit<E>(self) -> Result<JobResult, E> {
-        Ok(JobResult::Other(Value::Null))
+    fn visit_unit<E>(self) -> Result<Part, E> {
+        Ok(Part::Other(Value::Null))
     }
 }
 

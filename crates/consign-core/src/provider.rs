@@ -38,6 +38,11 @@ pub trait Provider: Send + Sync + Sized + 'static {
     }
     /// Sends one submission of one or more specs, exactly once. The engine decides on repeats.
     fn submit<'a>(&'a self, specs: &'a [Self::Spec], cx: &'a Cx) -> BoxFuture<'a, Result<Submitted<Self>>>;
+    /// How long the server can hold a look at this job; `None`: not at all. Default: [`Caps::long_poll`].
+    fn hold(ticket: &Ticket) -> Option<Duration> {
+        let _ = ticket;
+        Self::CAPS.long_poll
+    }
     /// Reads a job once.
     fn look<'a>(&'a self, ticket: &'a Ticket, look: Look, cx: &'a Cx) -> BoxFuture<'a, Result<Snapshot<Self>>>;
 

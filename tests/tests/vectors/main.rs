@@ -4,6 +4,7 @@
 //! the file named by `CONSIGN_VECTORS_REPORT`. A relative name counts from the workspace's root. Each provider has one
 //! module here, which knows how its methods are called.
 #![allow(unreachable_pub, reason = "in a test program pub means shared between its modules")]
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a panic in a test is the report")]
 
 mod arguments;
 mod bacalhau;

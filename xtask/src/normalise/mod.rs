@@ -21,6 +21,7 @@ use components::Components;
 use discriminators::Choices;
 use lower::Lower;
 pub(crate) use lower::{name_of, named, or_null};
+pub(crate) use parameters::template;
 
 /// Reads a 3.0 document into the model; what is lost is noted.
 ///

@@ -21,7 +21,12 @@ pub(super) fn parameters(lower: &mut Lower<'_>, place: &Place<'_>, has_body: boo
     }
     let declared = declared(place);
     let mut found = Vec::new();
+    let mut names: Vec<&str> = Vec::new();
     for name in template(place.path) {
+        if names.contains(&name) {
+            continue; // The same value stands in the path twice.
+        }
+        names.push(name);
         match declared.iter().find(|value| is(value, "path", name)) {
             Some(value) => found.extend(one(lower, place, value, In::Path, &mut taken)?),
             None => {
@@ -51,7 +56,7 @@ pub(super) fn parameters(lower: &mut Lower<'_>, place: &Place<'_>, has_body: boo
 }
 
 /// The names in a path template, in order.
-fn template(path: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn template(path: &str) -> impl Iterator<Item = &str> {
     let path = path.split('#').next().unwrap_or_default();
     path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
@@ -249,6 +254,13 @@ mod tests {
         let names: Vec<&str> = api.operations[0].parameters.iter().map(|parameter| parameter.wire.as_str()).collect();
         assert_eq!(names, ["b", "a", "c", "q"]);
         assert!(notes.contains("{c} without a parameter") && notes.contains("\"z\" is not in the path"));
+    }
+
+    #[test]
+    fn a_name_that_stands_in_the_path_twice_is_one_parameter() {
+        let (api, _) = model(json!({"/{a}/x/{b}/{a}": {"get": {"operationId": "x", "responses": {}}}}), json!({}));
+        let names: Vec<&str> = api.operations[0].parameters.iter().map(|parameter| parameter.wire.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
     }
 
     #[test]

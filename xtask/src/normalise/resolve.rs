@@ -140,6 +140,11 @@ fn schema_references(document: &mut Value, original: &Value) -> Result<()> {
         }
         for (reference, name) in &added[before..] {
             let value = target(original, reference, "")?.clone();
+            // Where it stood it is a reference too, so that there is one type and not two.
+            let pointer = percent_decoded(reference.trim_start_matches('#'));
+            if let Some(place) = document.pointer_mut(&pointer) {
+                *place = refer(name);
+            }
             document["components"]["schemas"][name] = value;
         }
         if added.len() == before {
@@ -209,6 +214,7 @@ mod tests {
         resolve(&mut document).unwrap();
         let schemas = &document["components"]["schemas"];
         assert_eq!(reference(&schemas["B"]["properties"]["y"]).as_deref(), Some("JobState"));
+        assert_eq!(schemas["Job"]["properties"]["state"], schemas["B"]["properties"]["y"]);
         assert_eq!(schemas["JobState"], json!({"type": "object"}));
     }
 

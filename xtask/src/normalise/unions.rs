@@ -33,7 +33,18 @@ impl Components {
         if has_own_members || forms.len() == 1 {
             return self.joined(own, forms);
         }
-        self.one_scalar(&own, &forms, place).unwrap_or_else(|| union(own, forms))
+        self.one_scalar(&own, &forms, place).unwrap_or_else(|| union(own, self.one_enum(forms, place)))
+    }
+
+    /// Several enums without a name among other forms are one.
+    fn one_enum(&self, forms: Vec<Value>, place: &str) -> Vec<Value> {
+        let known = |form: &Value| is_text(form) && form.get("enum").is_some() && form.get("x-rust-type").is_none();
+        let enums: Vec<Value> = forms.iter().filter(|form| known(form)).cloned().collect();
+        if enums.len() < 2 {
+            return forms;
+        }
+        let mut joined = Some(self.one_text(&enums, &enums, place));
+        forms.into_iter().filter_map(|form| if known(&form) { joined.take() } else { Some(form) }).collect()
     }
 
     /// The forms of a union; a union inside is opened, the same form twice is one.
@@ -264,6 +275,14 @@ mod tests {
         let (schema, notes) = simple(json!({"oneOf": [known("Known"), known("More")]}));
         assert_eq!(schema["enum"], json!(["a", "b"]));
         assert!(notes.contains("becomes one enum"));
+    }
+
+    #[test]
+    fn constants_among_other_forms_are_one_form() {
+        let (schema, _) = simple(
+            json!({"oneOf": [{"type": "string", "enum": ["x"]}, {"type": "integer"}, {"type": "string", "enum": ["y"]}]}),
+        );
+        assert_eq!(schema, json!({"oneOf": [{"type": "string", "enum": ["x", "y"]}, {"type": "integer"}]}));
     }
 
     #[test]

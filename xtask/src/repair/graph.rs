@@ -77,3 +77,26 @@ fn anywhere(schema: &Value, found: &mut BTreeSet<String>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::normalise::testing::model;
+    use serde_json::json;
+
+    #[test]
+    fn lists_and_maps_break_a_circle_and_members_do_not() {
+        let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+        let (api, _) = model(
+            json!({}),
+            json!({
+            "A": {"properties": {"b": reference("B"), "c": {"type": "array", "items": reference("C")}}},
+            "B": {"properties": {"a": {"nullable": true, "allOf": [reference("A")]}}}, "C": {"properties": {"a": reference("A")}},
+            "L": {"additionalProperties": reference("M")}, "M": {"type": "array", "items": reference("L")}, "N": {"type": "array", "items": reference("A")}}),
+        );
+        let graph = Graph::of(&api);
+        assert!(graph.leads_back("B", "A") && graph.leads_back("A", "A") && graph.leads_back("C", "A"));
+        assert!(!graph.leads_back("A", "C"));
+        assert!(graph.names_itself("L") && graph.names_itself("M") && !graph.names_itself("N"));
+    }
+}

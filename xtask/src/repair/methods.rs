@@ -9,6 +9,7 @@ use super::{doc, ident};
 use crate::docs;
 use crate::generate::Generated;
 use crate::model::{Answer, Api, BodyKind, In, ListForm, Operation, Parameter};
+use crate::normalise::template;
 use crate::problem::{Problem, Result};
 use crate::skeleton;
 
@@ -175,9 +176,10 @@ fn answer(
 /// The expression that builds the request.
 fn request(operation: &Operation) -> TokenStream {
     let constant = ident(&operation.constant);
-    let (path, other): (Vec<&Parameter>, Vec<&Parameter>) =
+    let (inside, other): (Vec<&Parameter>, Vec<&Parameter>) =
         operation.parameters.iter().partition(|parameter| parameter.place == In::Path);
-    let path = path.into_iter().map(|parameter| {
+    let path = template(&operation.path).filter_map(|wire| inside.iter().find(|parameter| parameter.wire == wire));
+    let path = path.map(|parameter| {
         let name = ident(&parameter.name);
         match parameter.list {
             Some(ListForm::Joined(by)) => quote!(&decode::joined(#name, #by)),

@@ -97,8 +97,9 @@ fn attributes() -> TokenStream {
             clippy::should_implement_trait,
             clippy::too_long_first_doc_paragraph,
             clippy::too_many_arguments,
-            clippy::wrong_self_convention,
-            clippy::upper_case_acronyms
+            clippy::type_complexity,
+            clippy::upper_case_acronyms,
+            clippy::wrong_self_convention
         )]
     }
 }
@@ -128,4 +129,163 @@ pub(crate) fn doc<S: AsRef<str>>(lines: &[S]) -> TokenStream {
 /// An identifier; names come from `names` and are always valid.
 pub(crate) fn ident(name: &str) -> syn::Ident {
     syn::Ident::new(name, proc_macro2::Span::call_site())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::generate;
+    use crate::normalise::testing::model;
+    use serde_json::{Value, json};
+
+    /// The generated module without white space between tokens.
+    fn code(paths: Value, schemas: Value) -> String {
+        let (api, _) = model(paths, schemas);
+        let file = repair(&api, &generate(&api).unwrap()).unwrap();
+        let text = prettyplease::unparse(&file);
+        text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    }
+    fn sent(schema: Value) -> String {
+        let body = json!({"content": {"application/json": {"schema": {"$ref": "#/components/schemas/S"}}}});
+        code(json!({"/s": {"post": {"operationId": "s", "requestBody": body, "responses": {}}}}), json!({"S": schema}))
+    }
+    fn has(code: &str, parts: &[&str]) {
+        for part in parts {
+            assert!(code.contains(part), "{part}\nis not in\n{code}");
+        }
+    }
+
+    #[test]
+    fn a_struct_keeps_its_names_on_the_wire_and_writes_nothing_for_what_is_not_set() {
+        let code = code(
+            json!({}),
+            json!({"S": {"required": ["a", "n"], "properties": {"a": {"type": "string"}, "fooBar": {"type": "array", "items": {}},
+            "n": {"type": "string", "nullable": true}}, "additionalProperties": false}}),
+        );
+        has(
+            &code,
+            &[
+                "#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)] #[non_exhaustive] pub struct S {",
+                "/// The member `a`. pub a: String,",
+                "#[serde(rename = \"fooBar\", default, skip_serializing_if = \"Option::is_none\")] pub foo_bar: Option<Vec<serde_json::Value>>,",
+                "#[serde(default)] pub n: Option<String>,",
+            ],
+        );
+        assert!(!code.contains("deny_unknown_fields") && !code.contains("extra") && !code.contains("impl S"));
+    }
+
+    #[test]
+    fn a_struct_that_is_sent_has_a_constructor_setters_and_unknown_members() {
+        let code = sent(
+            json!({"required": ["b", "a"], "properties": {"a": {"type": "string"}, "b": {"type": "integer", "minimum": 1, "maximum": 150, "default": 20}, "c": {"type": "boolean"}}}),
+        );
+        has(
+            &code,
+            &[
+                "pub fn new(a: impl Into<String>, b: i64) -> Self {",
+                "pub fn c(mut self, c: bool) -> Self {",
+                "#[serde(flatten)] pub extra:",
+                "/// The member `b`. /// /// Limits: 1..=150, default `20`.",
+            ],
+        );
+        assert!(!code.contains("Default, PartialEq, serde"));
+        let code = sent(json!({"properties": {"a": {"type": "string"}}}));
+        has(
+            &code,
+            &[
+                "#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]",
+                "pub fn new() -> Self {",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_member_called_extra_keeps_its_name() {
+        has(
+            &sent(json!({"properties": {"extra": {"type": "string"}}})),
+            &["pub extra: Option<String>,", "#[serde(flatten)] pub extra2:"],
+        );
+    }
+
+    #[test]
+    fn types_that_contain_themselves_are_boxed_or_made_new_ones() {
+        let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+        let code = code(
+            json!({}),
+            json!({"Node": {"properties": {"next": reference("Node"), "list": {"type": "array", "items": reference("Node")}}},
+            "Tree": {"oneOf": [reference("Branch"), {"type": "string"}]}, "Branch": {"required": ["left"], "properties": {"left": reference("Tree")}},
+            "Nested": {"type": "array", "items": reference("Nested")}, "Names": {"type": "array", "items": {"type": "string"}}}),
+        );
+        has(
+            &code,
+            &[
+                "pub next: Option<Box<Node>>,",
+                "pub list: Option<Vec<Node>>,",
+                "Branch(Box<Branch>),",
+                "pub left: Tree,",
+                "#[serde(transparent)] pub struct Nested( /// The value. pub Vec<Nested>, );",
+                "pub type Names = Vec<String>;",
+            ],
+        );
+    }
+
+    #[test]
+    fn every_method_takes_its_options_last_and_ends_in_one_call() {
+        let text = json!({"type": "string"});
+        let paths = json!({"/v1/{id}": {"get": {"operationId": "getIt", "parameters": [
+            {"name": "id", "in": "path", "required": true, "schema": text}, {"name": "wait", "in": "query", "schema": {"type": "boolean"}},
+            {"name": "X-Key", "in": "header", "required": true, "schema": text}], "responses": {"200": {"description": ""}}}}});
+        let code = code(paths, json!({}));
+        has(
+            &code,
+            &[
+                "pub async fn get_it( &self, id: &str, x_key: &str, options: GetItOptions, ) -> Result<consign_http::Reply<()>, consign_http::Error> {",
+                "consign_http::Request::new(&operations::GET_IT, &[&id])? .query_opt(\"wait\", options.wait.as_ref()) .header(\"X-Key\", &x_key) .options(options.call); self.http.empty(request).await",
+                "/// Optional parameters of [`Client::get_it`]. #[derive(Clone, Debug, Default)] #[non_exhaustive] pub struct GetItOptions {",
+                "pub static GET_IT: consign_http::Operation = consign_http::Operation { id: \"getIt\", method: http::Method::GET, path: \"/v1/{id}\",",
+                "/// `GET /v1/{id}`",
+                "/// # Errors",
+            ],
+        );
+        assert!(!code.contains("api-version") && !code.contains("reqwest") && !code.contains("progenitor_client"));
+    }
+
+    #[test]
+    fn a_type_of_the_document_hides_that_of_the_prelude() {
+        let code = code(
+            json!({}),
+            json!({"String": {"properties": {"a": {"type": "string"}}}, "Option": {"properties": {"b": {"$ref": "#/components/schemas/String"}}}}),
+        );
+        has(
+            &code,
+            &[
+                "pub a: ::std::option::Option<std::string::String>,".replace("::std::option", "std::option").as_str(),
+                "pub b: std::option::Option<String>,",
+            ],
+        );
+    }
+
+    #[test]
+    fn helpers_are_written_only_where_they_are_used() {
+        assert!(!code(json!({}), json!({"S": {"properties": {"a": {}}}})).contains("mod decode"));
+        has(&code(json!({}), json!({"E": {"type": "string", "enum": ["a"]}})), &["mod decode", "fn other_case"]);
+    }
+
+    #[test]
+    fn what_the_generator_did_not_make_is_an_error_that_names_it() {
+        let (api, _) = model(json!({}), json!({"S": {"properties": {"a": {}}}}));
+        let problem = repair(&api, &Generated::default()).unwrap_err().to_string();
+        assert_eq!(problem, "schema \"S\": the generator made no type for \"a\"; this is a fault of xtask");
+        let (api, _) = model(
+            json!({"/a": {"get": {"operationId": "a", "parameters": [{"name": "q", "in": "query", "schema": {}}], "responses": {}}}}),
+            json!({}),
+        );
+        let problem = repair(&api, &Generated::default()).unwrap_err().to_string();
+        assert!(
+            problem.starts_with("operation \"a\": the generator made no type for the parameter \"q\""),
+            "{problem}"
+        );
+        let problem = counted(&api, 0, &[]).unwrap_err().to_string();
+        assert!(problem.contains("operation \"a\": was not written"), "{problem}");
+    }
 }

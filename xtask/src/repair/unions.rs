@@ -22,7 +22,7 @@ pub(super) fn tagged(context: &Context<'_>, union: &Tagged) -> TokenStream {
     });
     let reads = union.variants.iter().map(|variant| {
         let (values, name) = (&variant.values, ident(&variant.variant));
-        let map = if variant.self_tagged { quote!(map) } else { quote!(super::decode::untagged(map, #tag)) };
+        let map = if variant.sees_tag { quote!(map) } else { quote!(super::decode::untagged(map, #tag)) };
         let (pattern, value) = match values.as_slice() {
             [value] => (quote!(#value), quote!(#value)),
             _ => (quote!(value @ (#(#values)|*)), quote!(value)),
@@ -243,15 +243,25 @@ fn froms(api: &Api, name: &syn::Ident, forms: &[Form], types: &[Type], boxed: &[
 
 /// A plain schema with the names of other plain schemas opened, to see whether two are the same type.
 fn resolved(api: &Api, schema: &Value) -> Value {
-    let Some(name) = name_of(schema) else { return schema.clone() };
-    match api.types.iter().find(|def| def.name == name).map(|def| &def.shape) {
-        Some(Shape::Alias(inner)) if name_of(inner) != Some(name) => match name_of(inner) {
-            Some(_) => resolved(api, inner),
-            None => inner.clone(),
-        },
-        Some(Shape::External(path)) => named(path),
-        _ => schema.clone(),
+    opened(api, schema, 0)
+}
+
+fn opened(api: &Api, schema: &Value, depth: usize) -> Value {
+    let target = name_of(schema).and_then(|name| api.types.iter().find(|def| def.name == name));
+    match target.map(|def| &def.shape) {
+        // A plain type that contains itself is a type of its own.
+        Some(Shape::Alias(inner)) if depth < 16 => return opened(api, inner, depth + 1),
+        Some(Shape::External(path)) => return named(path),
+        Some(_) => return schema.clone(),
+        None => {}
     }
+    let mut schema = schema.clone();
+    for key in ["items", "additionalProperties"] {
+        if let Some(inner) = schema.get_mut(key) {
+            *inner = opened(api, inner, depth + 1);
+        }
+    }
+    schema
 }
 
 /// Whether a plain schema is a single text, number or boolean.

@@ -11,8 +11,9 @@
     clippy::should_implement_trait,
     clippy::too_long_first_doc_paragraph,
     clippy::too_many_arguments,
-    clippy::wrong_self_convention,
-    clippy::upper_case_acronyms
+    clippy::type_complexity,
+    clippy::upper_case_acronyms,
+    clippy::wrong_self_convention
 )]
 /// One method for each operation. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -149,7 +150,7 @@ pub mod types {
         pub model: Option<SubmitModel>,
         /// The member `name`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub name: Option<String>,
+        pub name: Option<SubmitName>,
         /// The member `priority`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub priority: Option<SubmitPriority>,
@@ -231,7 +232,7 @@ pub mod types {
         }
         /// Sets `name`.
         #[must_use]
-        pub fn name(mut self, name: impl Into<String>) -> Self {
+        pub fn name(mut self, name: impl Into<SubmitName>) -> Self {
             self.name = Some(name.into());
             self
         }

@@ -11,8 +11,9 @@
     clippy::should_implement_trait,
     clippy::too_long_first_doc_paragraph,
     clippy::too_many_arguments,
-    clippy::wrong_self_convention,
-    clippy::upper_case_acronyms
+    clippy::type_complexity,
+    clippy::upper_case_acronyms,
+    clippy::wrong_self_convention
 )]
 /// One method for each operation. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -5058,9 +5059,7 @@ pub mod types {
             default,
             skip_serializing_if = "Option::is_none"
         )]
-        pub service_providers: Option<
-            std::collections::BTreeMap<String, ProviderJobStatus>,
-        >,
+        pub service_providers: Option<crate::wire::Places>,
         /// Whether the job is in a queue or being worked on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub scheduled: Option<bool>,

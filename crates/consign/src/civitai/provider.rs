@@ -23,6 +23,9 @@ use super::{CivitaiBuilder, Images, Job, JobQuery, Model, Template, shown, statu
 const HOLD: Duration = Duration::from_secs(120);
 /// A token grows by about 52 characters a job and is sent in the query.
 const ITEMS_A_TOKEN: usize = 100;
+/// What to do when the answer to a submission names no job.
+const LOST: &str = "the job may exist: query for a property that it was given, or look at the account, before \
+                    submitting it again";
 /// How many models fit into one coverage request.
 const MODELS_A_REQUEST: usize = 50;
 
@@ -201,6 +204,20 @@ fn token_of(answer: &JobStatusCollection) -> Option<&str> {
 fn ids_of(answer: &JobStatusCollection) -> Vec<&str> {
     answer.jobs.iter().flatten().filter_map(|job| job.job_id.as_deref()).collect()
 }
+/// The token in the beginning of a successful answer that cannot be read as a whole.
+fn token_in(error: &Error) -> Option<String> {
+    let read = error.kind() == ErrorKind::Decode && error.status().is_some_and(|s| (200..300).contains(&s));
+    let body = Some(error.body()).filter(|_| read)?;
+    let token = match serde_json::from_str::<Map<String, Value>>(body) {
+        Ok(answer) => answer.get("token")?.as_str()?.to_owned(),
+        // Cut short: the service writes the token first.
+        Err(_) => {
+            let rest = body.trim_start().strip_prefix("{\"token\":")?;
+            serde_json::Deserializer::from_str(rest).into_iter::<String>().next()?.ok()?
+        }
+    };
+    Some(token).filter(|token| !token.trim().is_empty())
+}
 /// The price of each job; `None` if one of them has none.
 fn costs_of(answer: &JobStatusCollection) -> Option<Vec<f64>> {
     answer.jobs.iter().flatten().map(|job| job.cost).collect::<Option<Vec<_>>>().filter(|costs| !costs.is_empty())
@@ -247,7 +264,8 @@ fn place_of<'a>(ticket: &'a Ticket, item: Option<&'a str>) -> Result<Place<'a>> 
 }
 
 fn snapshot(jobs: JobStatusCollection) -> Snapshot<Civitai> {
-    let items = jobs.jobs.iter().flatten().map(status::item).collect();
+    // Of a slice, so that as many places are made as there are items: a watch keeps them.
+    let items = jobs.jobs.as_deref().unwrap_or_default().iter().map(status::item).collect();
     Snapshot::new(items, jobs)
 }
 
@@ -282,13 +300,17 @@ impl Provider for Civitai {
                 _ => Ok(()),
             };
             let options = V1ConsumerJobsPostOptions::default().call(cx.call());
-            let made = self.post(specs, options, findable).await.map_err(|e| match (e.kind(), e.status()) {
-                (ErrorKind::Decode, Some(_)) => e.with_advice(
-                    "the job may exist: query for a property that it was given, or look at the account, before \
-                     submitting it again",
-                ),
-                _ => e,
-            })?;
+            let made = match self.post(specs, options, findable).await {
+                Ok(made) => made,
+                Err(error) => {
+                    // The job is there, so a token is worth more than the rest of an answer that cannot be read.
+                    if let Some(token) = token_in(&error) {
+                        return Ok(Submitted { ticket: Self::ticket_of_token(&token), snapshot: None });
+                    }
+                    let lost = error.kind() == ErrorKind::Decode && error.status().is_some();
+                    return Err(if lost { error.with_advice(LOST) } else { error }.into());
+                }
+            };
             let ticket = match (token_of(&made), &ids_of(&made)[..]) {
                 (Some(token), _) => Self::ticket_of_token(token),
                 (None, [id]) => Self::ticket_of_job(id),
@@ -296,6 +318,10 @@ impl Provider for Civitai {
             };
             Ok(Submitted { ticket, snapshot: Some(snapshot(made)) })
         })
+    }
+    /// A read by id is never held.
+    fn hold(ticket: &Ticket) -> Option<Duration> {
+        if matches!(place(ticket), Ok(Place::Token(_))) { Self::CAPS.long_poll } else { None }
     }
     fn look<'a>(&'a self, ticket: &'a Ticket, look: Look, cx: &'a Cx) -> BoxFuture<'a, Result<Snapshot<Self>>> {
         Box::pin(async move {

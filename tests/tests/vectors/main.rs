@@ -8,6 +8,7 @@
 
 mod arguments;
 mod bacalhau;
+mod bacalhau_broken;
 mod bacalhau_signing;
 mod broken;
 mod chutes;

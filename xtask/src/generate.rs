@@ -87,9 +87,9 @@ fn hook() {
 /// Runs `f`; a panic in it becomes its message.
 pub(crate) fn quietly<T>(f: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     hook();
-    QUIET.set(true);
+    let before = QUIET.replace(true);
     let result = catch_unwind(AssertUnwindSafe(f));
-    QUIET.set(false);
+    QUIET.set(before);
     result.unwrap_or_else(|_| {
         let message = PANIC.with_borrow_mut(Option::take).unwrap_or_default();
         Err(message.lines().collect::<Vec<_>>().join(" "))

@@ -114,6 +114,8 @@ pub struct TaggedVariant {
     pub payload: String,
     /// Whether the payload writes the tag itself.
     pub self_tagged: bool,
+    /// Whether the payload is read from an object that still has the tag.
+    pub sees_tag: bool,
 }
 
 /// A form of an untagged union.

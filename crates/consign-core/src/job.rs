@@ -54,7 +54,6 @@ impl<P: Provider> Job<P> {
     pub(crate) fn span(&self) -> &tracing::Span {
         &self.0.span
     }
-    /// Whether this program cancelled the job as a whole, or may have.
     /// Cancels at once. Also for callers that know the provider only at run time, which may have no
     /// such operation.
     pub(crate) async fn cancel_now(&self, item: Option<&str>, force: bool) -> Result<()> {
@@ -81,6 +80,7 @@ impl<P: Provider> Job<P> {
         self.span().in_scope(|| tracing::info!(item, "cancelled"));
         Ok(())
     }
+    /// Whether this program cancelled the job as a whole, or may have.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Relaxed)
     }

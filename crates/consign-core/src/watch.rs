@@ -270,7 +270,8 @@ impl<P: Provider> fmt::Debug for Watch<P> {
 /// Many jobs, followed from one task: a stream of events, each with the index of its job. A job
 /// takes part until its [`Event::Ended`] or its error; the stream ends after the last.
 ///
-/// At most [`WaitPolicy`]'s number of looks are held by the server; the others poll. A server that
+/// At most [`WaitPolicy`]'s number of looks are held by the server; jobs for which there is no place
+/// poll meanwhile, whatever their [`Mode`]. A server that
 /// asks for a pause gets it from all of them; if the pause is longer than the policy allows, the
 /// waits of all of them end with [`Retry::NotBefore`] and nothing more is sent.
 pub struct WatchAll<P: Provider> {

@@ -38,7 +38,7 @@ impl Violations {
     /// `Ok` if there is none.
     ///
     /// # Errors
-    /// All of them, as one error of kind [`ErrorKind::InvalidRequest`] that was not sent.
+    /// All of them, as one error of kind [`InvalidRequest`](crate::ErrorKind::InvalidRequest) that was not sent.
     pub fn into_result(self) -> Result<(), Error> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::invalid(self)) }
     }

@@ -62,9 +62,11 @@ impl Components {
         self.known.borrow_mut().clear();
     }
 
-    /// Notes what was lost.
+    /// Notes what was lost. Without a place nothing is noted: a schema that is only looked at is noted where it stands.
     pub(super) fn note(&self, place: &str, lost: impl std::fmt::Display) {
-        self.notes.borrow_mut().add(place, lost);
+        if !place.is_empty() {
+            self.notes.borrow_mut().add(place, lost);
+        }
     }
 
     /// The schema with this name; anything if there is none.

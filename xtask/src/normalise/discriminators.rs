@@ -141,12 +141,30 @@ fn variants(
     }
     for (_, form) in &found {
         let followed = components.followed(form, place);
-        if !is_object(components, &followed) {
+        if !is_object(components, &followed, 0) {
             return Err("not every form is an object".to_owned());
         }
     }
     tell_apart(&mut found);
+    once(components, &mut found, place);
     Ok(found.into_iter().flat_map(|(values, form)| one_each(components, values, form)).collect())
+}
+
+/// A value stands for the first form that has it.
+fn once(components: &Components, found: &mut Variants, place: &str) {
+    let mut seen: Vec<String> = Vec::new();
+    for (values, _) in found.iter_mut() {
+        values.retain(|value| {
+            let new = !seen.contains(value);
+            if new {
+                seen.push(value.clone());
+            } else {
+                components.note(place, format_args!("the value {value:?} stands for two forms; the first is taken"));
+            }
+            new
+        });
+    }
+    found.retain(|(values, _)| !values.is_empty());
 }
 
 /// An object under several values is a form under each: otherwise it would be unknown which one to write.
@@ -229,14 +247,16 @@ fn values_of(
     }
 }
 
-fn is_object(components: &Components, schema: &Value) -> bool {
+/// Whether every value of a schema is an object.
+fn is_object(components: &Components, schema: &Value, depth: usize) -> bool {
     match walk::text(schema, "type") {
-        Some("object") => true,
-        Some(_) => false,
+        Some(kind) => kind == "object",
+        None if schema.get("properties").is_some() || schema.get("discriminator").is_some() => true,
+        // Unions that contain each other are not looked at for ever.
+        None if depth > 8 => false,
         None => {
-            schema.get("properties").is_some()
-                || schema.get("discriminator").is_some()
-                || walk::list(schema, "oneOf").iter().all(|form| is_object(components, &components.followed(form, "")))
+            let object = |form| is_object(components, &components.followed(form, ""), depth + 1);
+            walk::list(schema, "oneOf").iter().all(object)
         }
     }
 }
@@ -312,6 +332,15 @@ mod tests {
     }
 
     #[test]
+    fn a_value_stands_for_one_form() {
+        let (choices, notes) = find(json!({
+            "Pet": {"oneOf": [resolve::refer("Cat"), resolve::refer("Dog")], "discriminator": {"propertyName": "kind", "mapping": {"a": "Cat"}}},
+            "Cat": object(json!({})), "Dog": object(json!({"type": "string", "enum": ["a"]}))}));
+        assert_eq!(values(&choices, "Pet"), pairs(&[("a", "Cat")]));
+        assert!(notes.contains("the value \"a\" stands for two forms"));
+    }
+
+    #[test]
     fn a_union_of_unions_by_the_same_tag_takes_their_values() {
         let (choices, _) = find(json!({
             "All": {"oneOf": [resolve::refer("Pet"), resolve::refer("Cow")], "discriminator": {"propertyName": "kind"}},
@@ -328,6 +357,16 @@ mod tests {
                 "discriminator": {"propertyName": "kind"}},
             "Cat": {"allOf": [resolve::refer("Animal")]}, "Dog": {"allOf": [resolve::refer("Animal")]}}));
         assert_eq!(values(&choices, "Animal"), pairs(&[("Cat", "Cat"), ("Dog", "Dog")]));
+    }
+
+    #[test]
+    fn unions_that_contain_each_other_end() {
+        let (choices, notes) = find(json!({
+            "U": {"oneOf": [resolve::refer("A")], "discriminator": {"propertyName": "kind"}},
+            "A": {"oneOf": [resolve::refer("B"), {"type": "integer"}]}, "B": {"oneOf": [resolve::refer("A"), {"type": "object"}]},
+            "D": {"oneOf": [resolve::refer("E")], "discriminator": {"propertyName": "kind"}},
+            "E": {"oneOf": [resolve::refer("D")], "discriminator": {"propertyName": "kind"}}}));
+        assert!(!choices.unions.contains_key("U") && notes.contains("not every form is an object"), "{notes}");
     }
 
     #[test]

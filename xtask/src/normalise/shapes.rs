@@ -9,6 +9,16 @@ use crate::names::{self, Taken};
 use crate::problem::Result;
 use crate::{docs, walk};
 
+/// What a form of a union by tag writes.
+enum Writes {
+    /// The tag and its members.
+    Tag,
+    /// Its members only.
+    Members,
+    /// Its members; the tag may be one of them.
+    Perhaps,
+}
+
 impl Lower<'_> {
     /// Text with known values.
     pub(super) fn enumeration(&self, place: &str, schema: &Value) -> Shape {
@@ -60,14 +70,19 @@ impl Lower<'_> {
             if variant != wanted {
                 self.components.note(place, format_args!("the form {first:?} is called {variant}: {wanted} is taken"));
             }
-            let (payload, self_tagged) = self.payload(name, place, &choice.tag, values, schema, &variant)?;
-            variants.push(TaggedVariant { values: values.clone(), variant, payload, self_tagged });
+            let (payload, writes) = self.payload(name, place, &choice.tag, values, schema, &variant)?;
+            let (self_tagged, sees_tag) = match writes {
+                Writes::Tag => (true, true),
+                Writes::Members => (false, false),
+                Writes::Perhaps => (false, true),
+            };
+            variants.push(TaggedVariant { values: values.clone(), variant, payload, self_tagged, sees_tag });
         }
         let unknown = self.catch_all(place, &mut taken, ["Unknown", "Other"]);
         Ok(Shape::Tagged(Tagged { tag: choice.tag.clone(), variants, unknown }))
     }
 
-    /// The type of a form of a union by tag, and whether it writes the tag itself.
+    /// The type of a form of a union by tag, and what it writes.
     fn payload(
         &mut self,
         union: &str,
@@ -76,23 +91,27 @@ impl Lower<'_> {
         values: &[String],
         schema: &Value,
         variant: &str,
-    ) -> Result<(String, bool)> {
+    ) -> Result<(String, Writes)> {
         let Some(component) = resolve::reference(schema) else {
             let hint = walk::text(schema, "title").map_or_else(|| format!("{union} {variant}"), str::to_owned);
             let name = self.claim(&hint, place);
             let value = values.first().cloned().unwrap_or_default();
             let simple = self.components.simple(schema, place);
             self.form_struct(&name, &format!("{place}, form {value:?}"), &simple, (tag.to_owned(), value))?;
-            return Ok((name, true));
+            return Ok((name, Writes::Tag));
         };
         let (target, _) = self.components.target(&component)?;
         let schema = self.components.component(&target);
-        let external = schema.get("x-rust-type").is_some();
-        let self_tagged = match self.choices.unions.get(&target) {
-            Some(inner) => inner.tag == tag,
-            None => external || self.choices.own_tag(&target).is_some_and(|(own, _)| own == tag),
+        let own = || self.choices.own_tag(&target).is_some_and(|(own, _)| own == tag);
+        let writes = match self.choices.unions.get(&target) {
+            _ if schema.get("x-rust-type").is_some() => Writes::Tag,
+            Some(inner) if inner.tag == tag => Writes::Tag,
+            Some(_) => Writes::Members,
+            None if schema.get("oneOf").is_some() => Writes::Perhaps,
+            None if own() => Writes::Tag,
+            None => Writes::Members,
         };
-        Ok((self.rust_name(&target), self_tagged))
+        Ok((self.rust_name(&target), writes))
     }
 
     /// A union without a tag: its forms in the order in which they are tried.
@@ -278,6 +297,18 @@ mod tests {
         assert_eq!(variants, [("Cat", "ACat", true), ("Dog", "Dog", true)]);
         let Shape::Struct(cat) = &api.types[0].shape else { panic!() };
         assert_eq!((cat.tag.clone(), cat.members.len()), (Some(("kind".to_owned(), "cat".to_owned())), 1));
+    }
+
+    #[test]
+    fn a_union_without_a_tag_behind_a_tag_sees_it_and_does_not_write_it() {
+        let (shape, _) = shape(
+            json!({"U": {"oneOf": [{"$ref": "#/components/schemas/In"}, {"$ref": "#/components/schemas/A"}], "discriminator": {"propertyName": "t"}},
+            "In": {"oneOf": [{"$ref": "#/components/schemas/B"}, {"$ref": "#/components/schemas/C"}]},
+            "A": {"type": "object"}, "B": {"type": "object", "required": ["b"], "properties": {"b": {}}}, "C": {"type": "object", "properties": {"c": {}}}}),
+        );
+        let Shape::Tagged(union) = shape else { panic!("{shape:?}") };
+        let writes: Vec<(bool, bool)> = union.variants.iter().map(|one| (one.self_tagged, one.sees_tag)).collect();
+        assert_eq!(writes, [(false, true), (true, true)]);
     }
 
     #[test]

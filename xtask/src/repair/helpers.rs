@@ -2,7 +2,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::model::{Api, BodyKind, ListForm, Shape, Test};
+use crate::model::{Api, BodyKind, ListForm, Shape, TaggedVariant, Test};
 use crate::names::{self, Taken};
 
 /// The module `decode` with what this file needs.
@@ -10,10 +10,10 @@ pub(super) fn helpers(api: &Api) -> TokenStream {
     let shapes = || api.types.iter().map(|def| &def.shape);
     let enums = shapes().any(|shape| matches!(shape, Shape::Enum(..)));
     let tagged = shapes().any(|shape| matches!(shape, Shape::Tagged(_)));
-    let adds_tag = shapes().any(|shape| match shape {
-        Shape::Tagged(union) => union.variants.iter().any(|variant| !variant.self_tagged),
-        _ => false,
-    });
+    let variants = |is: fn(&TaggedVariant) -> bool| {
+        shapes().any(|shape| matches!(shape, Shape::Tagged(union) if union.variants.iter().any(is)))
+    };
+    let (adds_tag, removes_tag) = (variants(|one| !one.self_tagged), variants(|one| !one.sees_tag));
     let has = shapes().any(|shape| match shape {
         Shape::Untagged(forms, _) => forms.iter().any(|form| matches!(form.test, Test::Members(..))),
         _ => false,
@@ -28,7 +28,7 @@ pub(super) fn helpers(api: &Api) -> TokenStream {
     let parts = [
         (enums, text()),
         (tagged, payload()),
-        (adds_tag, untagged()),
+        (removes_tag, untagged()),
         (adds_tag, with_tag()),
         (has, has_members()),
         (joined, join()),

@@ -97,8 +97,9 @@ fn attributes() -> TokenStream {
             clippy::should_implement_trait,
             clippy::too_long_first_doc_paragraph,
             clippy::too_many_arguments,
-            clippy::wrong_self_convention,
-            clippy::upper_case_acronyms
+            clippy::type_complexity,
+            clippy::upper_case_acronyms,
+            clippy::wrong_self_convention
         )]
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn tagged(context: &Context<'_>, union: &Tagged) -> TokenStream {
     });
     let reads = union.variants.iter().map(|variant| {
         let (values, name) = (&variant.values, ident(&variant.variant));
-        let map = if variant.self_tagged { quote!(map) } else { quote!(super::decode::untagged(map, #tag)) };
+        let map = if variant.sees_tag { quote!(map) } else { quote!(super::decode::untagged(map, #tag)) };
         let (pattern, value) = match values.as_slice() {
             [value] => (quote!(#value), quote!(#value)),
             _ => (quote!(value @ (#(#values)|*)), quote!(value)),

@@ -348,6 +348,10 @@ async fn what_is_larger_than_allowed_makes_no_file_whether_the_host_says_so_or_n
         assert_eq!(stage.artifact.bytes(43).await.unwrap_err().kind(), ErrorKind::TooLarge);
         assert_eq!((stage.files().len(), stage.heads.lock().unwrap().len()), (0, 2));
     }
+    // What the host announces is believed before anything is fetched.
+    let stage = Stage::new("a.png", vec![whole().header("content-length", "1000")]).await;
+    assert_eq!(stage.artifact.bytes(100).await.unwrap_err().kind(), ErrorKind::TooLarge);
+    assert_eq!(stage.asked().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 
 mod deadlines;
 mod dropping;
+mod dynamic;
 mod fake;
 mod files;
 mod ladder;

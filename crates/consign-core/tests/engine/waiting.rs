@@ -1,7 +1,7 @@
 //! How a wait ends and what it bears: I3, I4, I5.
 use std::time::Duration;
 
-use consign_core::{Delivery, ErrorKind, Outcome, Pace, Retry, State, Ticket, WaitPolicy};
+use consign_core::{Delivery, ErrorKind, Event, Outcome, Pace, Retry, State, Ticket, WaitPolicy};
 
 use crate::fake::*;
 
@@ -58,6 +58,28 @@ async fn a_job_that_had_ended_when_it_was_submitted_needs_no_look() {
     assert!(finished.snapshot().raw().is_some());
     assert_eq!(finished.into_result().unwrap(), 1);
     assert_eq!(world.times().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_a_job_nor_a_watch_keeps_a_raw_record_before_the_end() {
+    let raws = |world: &World| world.raws.load(std::sync::atomic::Ordering::Relaxed);
+    let (jobs, world) = jobs::<0>();
+    world.play(|seen| now(if seen.n == 3 { done() } else { running() }));
+    let job = jobs.submit(spec(1)).await.unwrap();
+    assert_eq!(raws(&world), 0);
+    let mut watch = job.watch();
+    let mut finished = None;
+    while let Some(event) = watch.next().await {
+        match event.unwrap() {
+            Event::Ended(end) => finished = Some(end),
+            // The end comes from the same look, and waits behind it.
+            Event::Item { item, .. } if item.finished => {}
+            _ => assert_eq!(raws(&world), 0),
+        }
+    }
+    assert_eq!(raws(&world), 1);
+    drop(finished);
+    assert_eq!(raws(&world), 0);
 }
 
 #[tokio::test(start_paused = true)]

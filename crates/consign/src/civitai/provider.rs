@@ -264,7 +264,8 @@ fn place_of<'a>(ticket: &'a Ticket, item: Option<&'a str>) -> Result<Place<'a>> 
 }
 
 fn snapshot(jobs: JobStatusCollection) -> Snapshot<Civitai> {
-    let items = jobs.jobs.iter().flatten().map(status::item).collect();
+    // Of a slice, so that as many places are made as there are items: a watch keeps them.
+    let items = jobs.jobs.as_deref().unwrap_or_default().iter().map(status::item).collect();
     Snapshot::new(items, jobs)
 }
 

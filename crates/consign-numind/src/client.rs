@@ -21,8 +21,9 @@ const LARGE: Duration = Duration::from_secs(300);
 /// The settings of a client of the service at `base_url`, without a key yet. `from_http` of [`v0_2::Client`] and
 /// [`v0_4::Client`] takes what they build; one built client can serve both.
 ///
-/// A call may take 30 s, one that sends a file or lists jobs with all they hold 5 minutes; [`CallOptions::timeout`](consign_http::CallOptions::timeout)
-/// sets another limit for one call. A stream may stay silent for 90 s, also before its first byte.
+/// A call may take 30 s, one that sends a file or lists jobs with all they hold 5 minutes;
+/// [`CallOptions::timeout`](consign_http::CallOptions::timeout) sets another limit for one call. A stream may stay
+/// silent for 90 s, also before its first byte.
 ///
 /// # Errors
 /// [`Config`](consign_http::ErrorKind::Config) if the URL is not `http` or `https` with a host, or has a path, a query

@@ -11,8 +11,9 @@
     clippy::should_implement_trait,
     clippy::too_long_first_doc_paragraph,
     clippy::too_many_arguments,
-    clippy::wrong_self_convention,
-    clippy::upper_case_acronyms
+    clippy::type_complexity,
+    clippy::upper_case_acronyms,
+    clippy::wrong_self_convention
 )]
 /// One method for each operation. Cheap to clone.
 #[derive(Clone, Debug)]

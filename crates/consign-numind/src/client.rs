@@ -21,8 +21,9 @@ const LARGE: Duration = Duration::from_secs(300);
 /// The settings of a client of the service at `base_url`, without a key yet. `from_http` of [`v0_2::Client`] and
 /// [`v0_4::Client`] takes what they build; one built client can serve both.
 ///
-/// A call may take 30 s, one that sends a file 5 minutes; [`CallOptions::timeout`](consign_http::CallOptions::timeout)
-/// sets another limit for one call. A stream may stay silent for 90 s.
+/// A call may take 30 s, one that sends a file or lists jobs with all they hold 5 minutes;
+/// [`CallOptions::timeout`](consign_http::CallOptions::timeout) sets another limit for one call. A stream may stay
+/// silent for 90 s, also before its first byte.
 ///
 /// # Errors
 /// [`Config`](consign_http::ErrorKind::Config) if the URL is not `http` or `https` with a host, or has a path, a query
@@ -31,8 +32,13 @@ const LARGE: Duration = Duration::from_secs(300);
 /// [`v0_2::Client`]: crate::v0_2::Client
 /// [`v0_4::Client`]: crate::v0_4::Client
 pub fn builder(base_url: &str) -> Result<ClientBuilder, Error> {
-    let builder = consign_http::Client::builder(base_url)?.error_reader(read_error).idle_timeout(IDLE);
+    let builder = consign_http::Client::builder(base_url)?
+        .error_reader(read_error)
+        .idle_timeout(IDLE)
+        // A server may keep the head back until the first ping.
+        .operation_timeout("get_api_jobs_jobid_stream", IDLE);
     let large = [
+        "get_api_jobs",
         "post_api_structured_extraction_jobs",
         "post_api_structured_extraction_structuredextractionprojectid_jobs",
         "post_api_structured_extraction_structuredprojectid_jobs",

@@ -438,3 +438,19 @@ async fn pages_with_repeats_and_records_without_ids_give_each_job_once() {
     ids.dedup();
     assert_eq!((found.len(), ids.len(), sim.ledger().count("v1_consumer_jobs_query_post")), (5, 5, 3));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_got_no_token_is_cancelled_item_by_item_whatever_is_gone_already() {
+    let sim = Sim::builder().seed(1).forget_deleted().script(|_, _| Plan::succeed().seconds(900.0).queue(0)).build();
+    sim.faults().once("v1_consumer_jobs_post", Fault::edit_json(|body| body["token"] = json!(null)));
+    let job = jobs(&sim).submit(cat().quantity(3)).await.unwrap();
+    let ids: Vec<_> = sim.jobs().into_iter().map(|job| job.id).collect();
+    job.cancel().item(&*ids[0]).await.unwrap();
+    // The reply to the second is lost; the repeat finds two gone and cancels the third all the same.
+    sim.faults().add(Rule::new(Fault::lose_reply()).on("v1_consumer_jobs_job_id_delete").skip(1).times(1));
+    job.cancel().await.unwrap();
+    assert!(sim.jobs().iter().all(|job| job.events.last().unwrap().1 == "Deleted"));
+    assert_eq!(*job.wait().await.unwrap().outcome(), Outcome::Cancelled);
+    let error = job.cancel().await.unwrap_err();
+    assert_eq!((error.kind(), error.ticket()), (ErrorKind::NotFound, Some(job.ticket())));
+}

@@ -150,8 +150,8 @@ async fn an_answer_to_a_submission_that_lacks_something_is_used_as_far_as_it_goe
         let done = again.wait().await.unwrap();
         assert_eq!((done.outcome(), done.items().len()), (&Outcome::Done, 2), "{name}");
         assert_eq!(done.outputs().images().len(), 2, "{name}");
-        again.cancel().await.unwrap();
         again.taint("bad").await.unwrap();
+        again.cancel().await.unwrap();
         assert!(sim.jobs().iter().all(|job| job.tainted.is_some()), "{name}");
     }
 }
@@ -337,6 +337,7 @@ async fn a_wait_ends_with_the_ticket_where_going_on_is_of_no_use() {
         let error = job.wait().await.unwrap_err();
         assert_eq!((error.kind(), error.ticket()), (kind, Some(job.ticket())), "{name}: {error}");
         assert_eq!((error.last_state().is_some(), sim.ledger().count(GET)), (true, requests), "{name}: {error}");
+        assert_eq!(error.to_string().contains("gone fishing"), name.contains("error with 200"), "{error}");
         // The job goes on and can be waited for again.
         sim.faults().clear();
         assert_eq!(*job.wait().await.unwrap().outcome(), Outcome::Done, "{name}");

@@ -284,7 +284,7 @@ async fn i8_a_call_that_is_dropped_asks_nothing_more_and_leaves_the_job_alone() 
     let other = jobs.submit(cat()).await.unwrap();
     drop((job.wait(), job.watch(), job.cancel(), job.taint("x"), jobs.query(JobQuery::new().property("run", 1))));
     assert_eq!(sim.ledger().len(), 2);
-    sim.faults().add(Rule::new(Fault::delay(Duration::from_secs(40))).always());
+    sim.faults().add(Rule::new(Fault::delay(Duration::from_secs(25))).always());
     let limit = Duration::from_secs(20);
     assert!(tokio::time::timeout(limit, job.wait()).await.is_err());
     assert!(tokio::time::timeout(limit, job.look()).await.is_err());

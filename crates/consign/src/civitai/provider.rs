@@ -163,7 +163,7 @@ impl Civitai {
         options.detailed = self.detailed.then_some(true);
         let reply = self.client.v1_consumer_jobs_get(token, options).await?;
         let error = match &reply.value {
-            Some(jobs) if token_of(jobs).is_none() && ids_of(jobs).is_empty() => complaint(&reply),
+            Some(jobs) if token_of(jobs).or(ids_of(jobs).next()).is_none() => complaint(&reply),
             Some(_) => None,
             None => {
                 let what = "the service accepted the question without an answer: not finished";
@@ -201,8 +201,8 @@ fn complaint<T>(reply: &Reply<T>) -> Option<Error> {
 fn token_of(answer: &JobStatusCollection) -> Option<&str> {
     answer.token.as_deref().filter(|token| !token.trim().is_empty())
 }
-fn ids_of(answer: &JobStatusCollection) -> Vec<&str> {
-    answer.jobs.iter().flatten().filter_map(|job| job.job_id.as_deref()).collect()
+fn ids_of(answer: &JobStatusCollection) -> impl Iterator<Item = &str> {
+    answer.jobs.iter().flatten().filter_map(|job| job.job_id.as_deref())
 }
 /// The token in the beginning of a successful answer that cannot be read as a whole.
 fn token_in(error: &Error) -> Option<String> {
@@ -295,9 +295,9 @@ impl Provider for Civitai {
     }
     fn submit<'a>(&'a self, specs: &'a [Template], cx: &'a Cx) -> BoxFuture<'a, Result<Submitted<Self>>> {
         Box::pin(async move {
-            let findable = |made: &JobStatusCollection| match (token_of(made), ids_of(made).is_empty()) {
-                (None, true) => Err("the service accepted it, but its answer names neither a token nor a job"),
-                _ => Ok(()),
+            let findable = |made: &JobStatusCollection| match token_of(made).or(ids_of(made).next()) {
+                Some(_) => Ok(()),
+                None => Err("the service accepted it, but its answer names neither a token nor a job"),
             };
             let options = V1ConsumerJobsPostOptions::default().call(cx.call());
             let made = match self.post(specs, options, findable).await {
@@ -311,10 +311,12 @@ impl Provider for Civitai {
                     return Err(if lost { error.with_advice(LOST) } else { error }.into());
                 }
             };
-            let ticket = match (token_of(&made), &ids_of(&made)[..]) {
-                (Some(token), _) => Self::ticket_of_token(token),
-                (None, [id]) => Self::ticket_of_job(id),
-                (None, ids) => Ticket::new(Self::NAME, 1, format!("ids={}", Value::from(ids))),
+            let ticket = match token_of(&made) {
+                Some(token) => Self::ticket_of_token(token),
+                None => match &ids_of(&made).collect::<Vec<_>>()[..] {
+                    [id] => Self::ticket_of_job(id),
+                    ids => Ticket::new(Self::NAME, 1, format!("ids={}", Value::from(ids))),
+                },
             };
             Ok(Submitted { ticket, snapshot: Some(snapshot(made)) })
         })
@@ -370,9 +372,18 @@ impl Provider for Civitai {
                     self.client.v1_consumer_jobs_delete(token, options).await?;
                 }
                 Place::Jobs(ids) => {
+                    // Those that are gone already need no cancelling, unless all of them are.
+                    let (mut missing, mut cancelled) = (None, false);
                     for id in ids {
                         let options = V1ConsumerJobsJobIdDeleteOptions::default().force(force).call(cx.call());
-                        self.client.v1_consumer_jobs_job_id_delete(&id, options).await?;
+                        match self.client.v1_consumer_jobs_job_id_delete(&id, options).await {
+                            Ok(_) => cancelled = true,
+                            Err(error) if error.kind() == ErrorKind::NotFound => missing = Some(error),
+                            Err(error) => return Err(error.into()),
+                        }
+                    }
+                    if let Some(error) = missing.filter(|_| !cancelled) {
+                        return Err(error.into());
                     }
                 }
             }

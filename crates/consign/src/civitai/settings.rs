@@ -123,13 +123,13 @@ impl JobSettings {
     pub fn new() -> Self {
         Self::default()
     }
-    /// A name by which other jobs of the same submission can depend on this one.
+    /// A name by which other jobs of the same submission can depend on this one; not blank.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
-    /// When it runs, relative to others. Unset: the server decides.
+    /// When it runs, relative to others: a number, a range `2..=8`, or a level. Unset: the server decides.
     #[must_use]
     pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
         self.priority = Some(priority.into());
@@ -141,7 +141,8 @@ impl JobSettings {
         self.providers = providers.into_iter().map(Into::into).collect();
         self
     }
-    /// The job is dropped after this date.
+    /// The job is dropped after this date: a [`SystemTime`], or text such as `2026-01-31T12:00:00Z`.
+    /// Unset: the server decides.
     #[must_use]
     pub fn expire_at(mut self, date: impl Into<DateTime>) -> Self {
         self.expire_at = Some(date.into());
@@ -154,7 +155,9 @@ impl JobSettings {
         let now = SystemTime::now();
         self.expire_at(now.checked_add(time).unwrap_or(now + FAR))
     }
-    /// Adds a property of your own: any JSON value, searchable, echoed in the job's record.
+    /// Adds a property of your own: any JSON value under a name that is not blank. It is echoed in the
+    /// job's record and can be searched for with [`JobQuery`](super::JobQuery); it is also what finds a
+    /// job whose submission broke off. The same name again replaces.
     #[must_use]
     pub fn property(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         self.properties.set(name.into(), value);
@@ -165,26 +168,27 @@ impl JobSettings {
     pub fn properties<K: Into<String>, V: Serialize>(self, map: impl IntoIterator<Item = (K, V)>) -> Self {
         map.into_iter().fold(self, |settings, (name, value)| settings.property(name, value))
     }
-    /// Civitai posts status updates to this address; read them with [`Webhook`](super::Webhook). Put a
-    /// secret into its query and check it there: updates have no signature. The query is shown nowhere.
+    /// Civitai posts status updates to this absolute `http` or `https` URL; read them with
+    /// [`Webhook`](super::Webhook). Put a secret into its query and check it there: updates have no
+    /// signature. The query is shown nowhere.
     #[must_use]
     pub fn callback_url(mut self, url: impl Into<String>) -> Self {
         self.callback_url = Some(url.into());
         self
     }
-    /// How often the server tries again before it gives up. Unset: 0.
+    /// How often the server tries again before it gives up: 0 or more. Unset: 0.
     #[must_use]
     pub fn retries(mut self, retries: i32) -> Self {
         self.retries = Some(retries);
         self
     }
-    /// How long the job may run: a [`Duration`] or text `HH:mm:ss`. Unset: 10 minutes.
+    /// How long the job may run, more than 0: a [`Duration`] or text `HH:mm:ss`. Unset: 10 minutes.
     #[must_use]
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Self {
         self.timeout = Some(timeout.into());
         self
     }
-    /// Runs only after the jobs of these names, in the same submission, have ended.
+    /// Runs only after the jobs of these names, in the same submission, have ended; each name once.
     #[must_use]
     pub fn depends_on<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.dependencies = names.into_iter().map(Into::into).collect();

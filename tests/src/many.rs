@@ -29,7 +29,7 @@ pub async fn submit(jobs: &Jobs<Civitai>, count: usize) -> Vec<Job<Civitai>> {
     for n in 0..count {
         let spec = TextToImage::new("urn:air:sdxl:checkpoint:civitai:101055@128078", format!("cat {n}")).size(64, 64);
         // Without a time limit of its own the service ends a job after ten minutes.
-        out.push(jobs.submit(&spec.timeout(Duration::from_secs(7 * 86_400))).await.expect("a job"));
+        out.push(jobs.submit(spec.timeout(Duration::from_secs(7 * 86_400))).await.expect("a job"));
     }
     out
 }

@@ -317,7 +317,8 @@ mod tests {
 
     #[test]
     fn the_rules_of_the_standard_hold() {
-        let cases: [(&[u8], &[(&str, &str)]); 16] = [
+        type Case<'a> = (&'a [u8], &'a [(&'a str, &'a str)]);
+        let cases: [Case<'_>; 16] = [
             (b"data: a\n\n", &[("message", "a")]),
             (b"data: a\ndata: b\n\n", &[("message", "a\nb")]),
             (b"data\n\ndata\ndata\n\n", &[("message", ""), ("message", "\n")]),

@@ -26,8 +26,35 @@ pub fn jobs(sim: &consign_sim::Civitai) -> Jobs<Civitai> {
     builder(sim).build()
 }
 
+/// Keeps tracing from remembering, for the whole process, that nobody listens: a test in another
+/// thread may be about to. Without it a listener can miss what is logged while tests begin at once.
+fn keep_listening() {
+    struct Deaf;
+    impl tracing::Subscriber for Deaf {
+        fn register_callsite(&self, _: &'static tracing::Metadata<'static>) -> tracing::subscriber::Interest {
+            tracing::subscriber::Interest::sometimes()
+        }
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            false
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {}
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let _ = tracing::subscriber::set_global_default(Deaf);
+    });
+}
+
 /// The provider at `sim`.
 pub fn provider(sim: &consign_sim::Civitai) -> Civitai {
+    keep_listening();
     let now: SystemTime = sim.now();
     let builder = Civitai::builder().base_url("http://civitai.invalid").token("test-token-0123456789");
     builder.transport(wire(sim)).clock(TokioClock::starting_at(now)).build().expect("a provider")

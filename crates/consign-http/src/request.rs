@@ -155,7 +155,10 @@ impl Request {
     /// Adds a query parameter that no error may show, such as a token.
     #[must_use]
     pub fn query_secret(mut self, name: &'static str, value: &dyn Display) -> Self {
-        self.secrets.push(value.to_string().into());
+        let text = value.to_string();
+        // A server may repeat it as it is, or the address as it was sent.
+        self.secrets.push(utf8_percent_encode(&text, QUERY).to_string().into());
+        self.secrets.push(text.into());
         self.query(name, value)
     }
     /// Adds a query parameter once for each value.

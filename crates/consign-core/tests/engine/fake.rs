@@ -165,6 +165,7 @@ pub(crate) fn spec(weight: usize) -> Spec {
 
 impl<const HOLD: u64> Fake<HOLD> {
     pub(crate) fn new(transport: impl consign_http::Transport) -> Self {
+        keep_listening();
         let http = consign_http::Client::builder("https://api.example.com").unwrap().transport(transport);
         let world = World {
             start: Instant::now(),
@@ -355,4 +356,28 @@ pub(crate) async fn story<P: Provider>(mut watch: Watch<P>) -> Vec<String> {
     }
     assert!(watch.next().await.is_none(), "nothing follows the end");
     story
+}
+
+/// Keeps tracing from remembering, for the whole process, that nobody listens: a test in another
+/// thread may be about to. Without it a listener can miss what is logged while tests begin at once.
+pub(crate) fn keep_listening() {
+    struct Deaf;
+    impl tracing::Subscriber for Deaf {
+        fn register_callsite(&self, _: &'static tracing::Metadata<'static>) -> tracing::subscriber::Interest {
+            tracing::subscriber::Interest::sometimes()
+        }
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            false
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {}
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+    // Only the first succeeds, and one is enough.
+    let _ = tracing::subscriber::set_global_default(Deaf);
 }

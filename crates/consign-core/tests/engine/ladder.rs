@@ -83,6 +83,18 @@ async fn an_outage_does_not_cost_a_wait_its_holds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn outages_that_always_meet_a_hold_do_not_cost_a_wait_its_holds_either() {
+    let (_, looks, _) = told(|seen| match (seen.n, seen.hold) {
+        // The hold fails and a plain look too: that says nothing about holding.
+        (0..15, _) if seen.n % 3 < 2 => fail(status(502)),
+        (0..15, _) | (_, None) => now(running()),
+        _ => Act::After(secs(50), Ok(done())),
+    })
+    .await;
+    assert_eq!(looks, format!("{}h", "hpp".repeat(5)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_early_answer_with_news_is_no_cut_and_comes_no_faster_than_the_pace() {
     let (story, looks, at) = told(|seen| {
         let mut items = queued();

@@ -149,6 +149,23 @@ async fn held_looks_never_take_the_last_place_from_those_that_poll() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_held_place_that_becomes_free_is_taken_again() {
+    let (jobs, world): (Jobs<Held>, _) = jobs();
+    world.play(|seen| match (seen.at.as_secs(), seen.hold) {
+        (600.., _) => now(done()),
+        (_, Some(_)) => Act::After(secs(10), Ok(running())),
+        (_, None) => now(running()),
+    });
+    let mut watch = jobs.watch_all_with(attach(&jobs, 40), WaitPolicy::default().under_way(4, 64));
+    while let Some((_, event)) = watch.next().await {
+        event.unwrap();
+    }
+    // Four places, held for ten seconds each, for ten minutes.
+    let held = world.looks.lock().unwrap().iter().filter(|l| l.hold.is_some()).count();
+    assert!(held >= 200, "{held}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_places_at_all_still_make_progress() {
     let (jobs, world): (Jobs<Held>, _) = jobs();
     world.play(|seen| now(if seen.n == 2 { done() } else { running() }));

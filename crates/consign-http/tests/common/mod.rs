@@ -78,6 +78,7 @@ impl std::fmt::Debug for Script {
 
 impl Script {
     pub(crate) fn new(acts: impl IntoIterator<Item = Act>) -> Self {
+        keep_listening();
         Self { acts: Arc::new(Mutex::new(acts.into_iter().collect())), requests: Arc::default() }
     }
     pub(crate) fn sent(&self) -> usize {
@@ -149,4 +150,28 @@ impl Write for Log {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// Keeps tracing from remembering, for the whole process, that nobody listens: a test in another
+/// thread may be about to. Without it a listener can miss what is logged while tests begin at once.
+pub(crate) fn keep_listening() {
+    struct Deaf;
+    impl tracing::Subscriber for Deaf {
+        fn register_callsite(&self, _: &'static tracing::Metadata<'static>) -> tracing::subscriber::Interest {
+            tracing::subscriber::Interest::sometimes()
+        }
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            false
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {}
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+    // Only the first succeeds, and one is enough.
+    let _ = tracing::subscriber::set_global_default(Deaf);
 }

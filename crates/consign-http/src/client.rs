@@ -2,6 +2,7 @@
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -135,7 +136,8 @@ impl Client {
         let operation = request.operation;
         let sent = AtomicBool::new(false);
         let limit = self.time_limit(&request);
-        let work = async {
+        // Pinned here, so that the time limit holds a pointer to it and not copies.
+        let work = pin!(async {
             let answer = self.execute(request, &sent).await?;
             let Reply { value: body, status, headers, raw: _, secrets } = answer;
             let raw = match body.collect(self.0.max_body).await {
@@ -145,7 +147,7 @@ impl Client {
             let reply = Reply { value: raw.clone(), status, headers, raw, secrets };
             web_page(&reply, operation.accept)?;
             Ok(reply)
-        };
+        });
         self.within(limit, &sent, work).await.map_err(|e| e.about(operation))
     }
     /// Calls an operation whose answer is a stream. The time limit holds until the answer's head;
@@ -157,13 +159,13 @@ impl Client {
         let operation = request.operation;
         let sent = AtomicBool::new(false);
         let limit = self.time_limit(&request);
-        let work = async {
+        let work = pin!(async {
             let reply = self.execute(request, &sent).await?;
             if operation.accept != "*/*" {
                 web_page(&reply, operation.accept)?;
             }
             Ok(reply)
-        };
+        });
         let reply = self.within(limit, &sent, work).await.map_err(|e| e.about(operation))?;
         Ok(reply.map(|body| body.with_idle_limit(self.0.clock.clone(), self.0.idle)))
     }

@@ -1,16 +1,20 @@
 //! What the test targets of this package share; and the code of the documents, compiled.
 
+#[cfg(feature = "civitai")]
 pub mod bare;
+#[cfg(feature = "civitai")]
 pub mod in_process;
+#[cfg(feature = "civitai")]
 pub mod many;
 pub mod measured;
 pub mod plain;
+#[cfg(feature = "civitai")]
 pub mod scripted;
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "bacalhau", feature = "chutes", feature = "civitai", feature = "numind"))]
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "bacalhau", feature = "chutes", feature = "civitai", feature = "numind"))]
 #[doc = include_str!("../../docs/from-other-clients.md")]
 mod from_other_clients {}

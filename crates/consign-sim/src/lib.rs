@@ -55,12 +55,15 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod bacalhau;
 mod chance;
+pub mod chutes;
 pub mod civitai;
 mod clock;
 mod faults;
 mod front;
 mod ledger;
+pub mod numind;
 mod serve;
 
 pub use chance::Durations;

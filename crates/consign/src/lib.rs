@@ -31,8 +31,14 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(feature = "bacalhau")]
+pub mod bacalhau;
+#[cfg(feature = "chutes")]
+pub mod chutes;
 #[cfg(feature = "civitai")]
 pub mod civitai;
+#[cfg(feature = "numind")]
+pub mod numind;
 
 pub use consign_core::*;
 /// Credentials, transports and network settings, for the providers' builders.

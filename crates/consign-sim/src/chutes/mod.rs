@@ -1,0 +1,1 @@
+//! The simulated Chutes jobs API.

@@ -1,0 +1,1 @@
+//! Bacalhau: container and WebAssembly jobs through the orchestrator API (v1) and the older requester API.

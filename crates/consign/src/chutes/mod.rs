@@ -1,0 +1,1 @@
+//! Chutes: jobs of deployed chutes on GPU nodes.

@@ -1,0 +1,1 @@
+//! NuMind: structured extraction and Markdown from documents and text.

@@ -318,10 +318,11 @@ struct Inner {
     token: Option<String>,
 }
 
-/// The faults of one simulator. Each request meets at most one rule: the oldest that takes it.
-#[derive(Debug, Default)]
+/// The faults of one simulator; clones are handles on the same ones. Each request meets at most one
+/// rule: the oldest that takes it.
+#[derive(Clone, Debug, Default)]
 pub struct Faults {
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
 }
 
 impl Faults {

@@ -23,13 +23,18 @@ mod builder;
 mod chute_job;
 mod outputs;
 mod provider;
+mod report;
+mod runner;
 mod status;
 
 pub use builder::ChutesBuilder;
 pub use chute_job::ChuteJob;
-pub use consign_chutes::{ApiKey, Hotkey, JobQuota, JobToken, ServerFault, types};
+pub use consign_chutes::wire::{FinishJob, Outcome as ReportedResult};
+pub use consign_chutes::{ApiKey, Hotkey, JobQuota, JobToken, ListChutesOptions, ServerFault, types};
 pub use outputs::{OutputFile, Outputs};
 pub use provider::{Chutes, Deletion};
+pub use report::{Report, Reported};
+pub use runner::{Runner, RunnerBuilder};
 
 /// A job of Chutes.
 pub type Job = crate::Job<Chutes>;

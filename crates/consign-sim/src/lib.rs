@@ -68,6 +68,7 @@ pub mod numind;
 mod serve;
 
 pub use chance::Durations;
+pub use chutes::Chutes;
 pub use civitai::{Civitai, Plan};
 pub use faults::{Fault, Faults, RetryAfter, Rule};
 pub use front::Broken;

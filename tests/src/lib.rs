@@ -2,7 +2,6 @@
 
 #[cfg(feature = "civitai")]
 pub mod bare;
-#[cfg(feature = "civitai")]
 pub mod in_process;
 #[cfg(feature = "civitai")]
 pub mod many;

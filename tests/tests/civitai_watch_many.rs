@@ -16,7 +16,7 @@ const JOBS: usize = 10_000;
 /// Counts how many requests are under way at once, in all and held by the server.
 #[derive(Clone, Debug)]
 struct Counted {
-    wire: Arc<Wire>,
+    wire: Arc<Wire<consign_sim::Civitai>>,
     all: Arc<Gauge>,
     held: Arc<Gauge>,
 }

@@ -102,10 +102,12 @@ impl<P: Provider> Job<P> {
     }
     /// Follows the job to its end, as a stream of events, with each item's progress on the way.
     ///
-    /// It polls, because a look that the server holds shows nothing until the end. To see the end as
-    /// soon as it comes, and not the way there, use `job.wait().watch()`; settings: [`WaitCall`].
+    /// Where the job has an event stream it follows that. Elsewhere it polls, because a look that the
+    /// server holds shows nothing until the end; to see the end as soon as it comes, and not the way
+    /// there, use `job.wait().watch()`. Settings: [`WaitCall`].
     pub fn watch(&self) -> Watch<P> {
-        self.wait().poll_only().watch()
+        let wait = self.wait();
+        if P::CAPS.events { wait.watch() } else { wait.poll_only().watch() }
     }
 }
 
@@ -175,7 +177,7 @@ impl<P: Provider> WaitCall<P> {
         self.policy.pace = pace;
         self
     }
-    /// Only poll; let the server hold nothing.
+    /// Only poll; let the server hold nothing, and open no event stream.
     pub fn poll_only(mut self) -> Self {
         self.policy.hold = false;
         self

@@ -9,8 +9,8 @@ use consign_http::ErrorKind;
 
 use crate::policy::{Budget, Repeat, not_before, scaled};
 use crate::{
-    Batch, Cx, Error, FromEnv, Job, Pages, Price, Priced, Provider, Query, Result, RetryPolicy, SubmitAll, SubmitCall,
-    Ticket, WaitPolicy, WatchAll,
+    Batch, Cx, Error, FromEnv, Job, List, Pages, Price, Priced, Provider, Query, Result, RetryPolicy, SubmitAll,
+    SubmitCall, Ticket, WaitPolicy, WatchAll,
 };
 
 /// The jobs of one provider: submit, find again, watch. Clones are cheap and share everything.
@@ -119,7 +119,14 @@ impl<P: Priced> Jobs<P> {
 impl<P: Query> Jobs<P> {
     /// The jobs that match, over all pages, as a stream.
     pub fn query(&self, query: P::Query) -> Pages<P> {
-        Pages::new(self.clone(), query)
+        Pages::of_query(self.clone(), query)
+    }
+}
+
+impl<P: List> Jobs<P> {
+    /// The caller's jobs, over all pages, as a stream; `P::Filter::default()` leaves none out.
+    pub fn list(&self, filter: P::Filter) -> Pages<P> {
+        Pages::of_list(self.clone(), filter)
     }
 }
 

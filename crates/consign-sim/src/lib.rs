@@ -63,6 +63,7 @@ mod clock;
 mod faults;
 mod front;
 mod ledger;
+pub mod live;
 pub mod numind;
 mod serve;
 
@@ -71,3 +72,17 @@ pub use civitai::{Civitai, Plan};
 pub use faults::{Fault, Faults, RetryAfter, Rule};
 pub use front::Broken;
 pub use ledger::{Entry, Ledger};
+
+/// A simulator that a transport in the process can talk to.
+pub trait Simulator: Clone + std::fmt::Debug + Send + Sync + 'static {
+    /// Answers one request. What an answer may carry besides its bytes is told in [`live`].
+    ///
+    /// # Errors
+    /// The connection broke, as a fault asked for.
+    fn handle(
+        &self,
+        request: http::Request<bytes::Bytes>,
+    ) -> impl Future<Output = Result<http::Response<bytes::Bytes>, Broken>> + Send;
+    /// The simulated date.
+    fn now(&self) -> std::time::SystemTime;
+}

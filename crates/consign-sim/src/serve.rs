@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::front::Broken;
+use crate::live::{self, Chunk};
 
 /// The largest request body that is read over a socket.
 const LARGEST_BODY: usize = 64 << 20;
@@ -94,25 +95,30 @@ where
         let (handle, guard) = (handle.clone(), Busy::new(&busy));
         async move {
             let _guard = guard;
-            let (parts, body) = request.into_parts();
+            let (mut parts, body) = request.into_parts();
+            let upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
             let body = match Limited::new(body, LARGEST_BODY).collect().await {
                 Ok(body) => body.to_bytes(),
                 Err(e) if e.is::<http_body_util::LengthLimitError>() => return Ok(too_large()),
                 Err(_) => return Err(broken()),
             };
             match handle(Request::from_parts(parts, body)).await {
-                Ok(reply) => {
-                    let announced = reply.body().len() as u64;
-                    Ok(reply.map(|bytes| Reply::new(bytes, announced, false)))
+                Ok(mut reply) => {
+                    if let (Some(connection), Some(upgrade)) = (live::take_connection(&mut reply), upgrade) {
+                        tokio::spawn(switched(upgrade, connection));
+                    }
+                    let live = live::take_stream(&mut reply);
+                    let announced = live.is_none().then(|| reply.body().len() as u64);
+                    Ok(reply.map(|bytes| Reply { live, ..Reply::new(bytes, announced, false) }))
                 }
                 Err(Broken { received: Some(part), announced, .. }) => {
-                    Ok(part.map(|bytes| Reply::new(bytes, announced, true)))
+                    Ok(part.map(|bytes| Reply::new(bytes, Some(announced), true)))
                 }
                 Err(_) => Err(broken()),
             }
         }
     });
-    let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut serving = std::pin::pin!(serving);
     loop {
         tokio::select! {
@@ -128,7 +134,7 @@ where
 }
 
 fn too_large() -> Response<Reply> {
-    let mut reply = Response::new(Reply::new(Bytes::new(), 0, false));
+    let mut reply = Response::new(Reply::new(Bytes::new(), Some(0), false));
     *reply.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
     reply
 }
@@ -154,18 +160,28 @@ fn broken() -> io::Error {
     io::ErrorKind::ConnectionAborted.into()
 }
 
-/// A body that may end before its announced length.
+/// Carries bytes between a client and the simulator's end of a connection whose protocol changed.
+async fn switched(upgrade: hyper::upgrade::OnUpgrade, mut connection: tokio::io::DuplexStream) {
+    if let Ok(upgraded) = upgrade.await {
+        // An error is a broken connection; there is nobody to tell.
+        let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(upgraded), &mut connection).await;
+    }
+}
+
+/// A body that may go on while it is read, and may end before its announced length.
 struct Reply {
     bytes: Option<Bytes>,
-    announced: u64,
+    live: Option<tokio::sync::mpsc::Receiver<Chunk>>,
+    /// `None`: not known, the body is chunked.
+    announced: Option<u64>,
     breaks: bool,
     /// Time for the bytes before a break to leave.
     pause: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl Reply {
-    fn new(bytes: Bytes, announced: u64, breaks: bool) -> Self {
-        Self { bytes: Some(bytes), announced, breaks, pause: None }
+    fn new(bytes: Bytes, announced: Option<u64>, breaks: bool) -> Self {
+        Self { bytes: Some(bytes), live: None, announced, breaks, pause: None }
     }
 }
 
@@ -176,8 +192,17 @@ impl Body for Reply {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match self.bytes.take() {
             Some(bytes) if !bytes.is_empty() => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            _ if !self.breaks => return Poll::Ready(None),
             _ => {}
+        }
+        if let Some(live) = &mut self.live {
+            match std::task::ready!(live.poll_recv(cx)) {
+                Some(Chunk::Bytes(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Some(Chunk::Break) => (self.live, self.breaks) = (None, true),
+                None => self.live = None,
+            }
+        }
+        if !self.breaks {
+            return Poll::Ready(None);
         }
         let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(20))));
         std::task::ready!(pause.as_mut().poll(cx));
@@ -186,10 +211,10 @@ impl Body for Reply {
     }
 
     fn is_end_stream(&self) -> bool {
-        !self.breaks && self.bytes.as_ref().is_none_or(Bytes::is_empty)
+        !self.breaks && self.live.is_none() && self.bytes.as_ref().is_none_or(Bytes::is_empty)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.announced)
+        self.announced.map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }

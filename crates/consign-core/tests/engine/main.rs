@@ -11,5 +11,6 @@ mod many;
 mod pages;
 mod random;
 mod secrets;
+mod streams;
 mod submitting;
 mod waiting;

@@ -52,6 +52,7 @@ pub use self::job::{JobView, Phase, Taint, Webhook};
 pub use self::plan::{EndMark, Plan};
 pub use self::settings::{Builder, Shape};
 use self::world::World;
+use crate::Simulator;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::front::{Broken, Call, Front};
@@ -108,6 +109,15 @@ pub(crate) struct Reader<'a> {
     /// The answer is that to a submission.
     submitting: bool,
     blob_url: &'a str,
+}
+
+impl Simulator for Civitai {
+    async fn handle(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Broken> {
+        Self::handle(self, request).await
+    }
+    fn now(&self) -> SystemTime {
+        Self::now(self)
+    }
 }
 
 impl Default for Civitai {

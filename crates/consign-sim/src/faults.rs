@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::ledger::BLOB;
+use crate::numind::StreamFault;
 
 type Edit = Arc<dyn Fn(&mut Response<Bytes>) + Send + Sync>;
 
@@ -39,13 +40,14 @@ pub(crate) enum Action {
     Edit(Edit),
 }
 
-/// Ways in which a blob host can misbehave.
+/// Ways in which a blob host or an event stream can misbehave.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Twist {
     IgnoreRange,
     OtherVersion,
     ExpiredUrl,
     NotAPicture,
+    Stream(StreamFault),
 }
 
 impl fmt::Debug for Fault {
@@ -207,6 +209,11 @@ impl Fault {
     /// Blob host: sends a page of HTML with status 200 and the media type of a picture.
     pub fn not_a_picture() -> Self {
         Self::one("not a picture", Action::Twist(Twist::NotAPicture))
+    }
+
+    /// NuMind: something happens to the event stream that the request opens.
+    pub fn stream(fault: StreamFault) -> Self {
+        Self::one("stream", Action::Twist(Twist::Stream(fault)))
     }
 
     /// Both, in this order. The name of the first stays.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use consign_sim::civitai::Shape;
-use consign_sim::{Civitai, NuMind, numind};
+use consign_sim::{Bacalhau, Civitai, NuMind, numind};
 
 const HELP: &str = "\
 Simulator of job API wires.
@@ -28,6 +28,7 @@ Usage: consign-sim [--listen ADDRESS] [--speed N] [--seed N] [--workers N] [--sh
 Prints one line a provider when it is ready, `civitai http://127.0.0.1:PORT`, `numind …`, and runs until
 Ctrl-C. Any token is accepted. A job can say itself what becomes of it:
   civitai  \"properties\": {\"sim\": {\"outcome\": \"Failed\", \"seconds\": 3, \"message\": \"out of memory\"}}
+  bacalhau labels such as \"sim.outcome\": \"failed\", \"sim.seconds\": \"3\", \"sim.message\": \"out of memory\"
   numind   first line of what is submitted: sim: {\"outcome\": \"failed\", \"seconds\": 3, \"code\": \"Broken\"}
 ";
 
@@ -120,6 +121,14 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         .build();
     let server =
         sim.serve(arguments.listen.as_str()).await.map_err(|e| format!("--listen {}: {e}", arguments.listen))?;
+    let bacalhau = Bacalhau::builder()
+        .seed(arguments.seed)
+        .speed(arguments.speed)
+        .workers(arguments.workers)
+        .start(SystemTime::now())
+        .ledger_limit(1000)
+        .build();
+    let bacalhau_server = bacalhau.serve(beside(server.url())).await.map_err(|e| format!("bacalhau: {e}"))?;
     let numind = NuMind::builder()
         .seed(arguments.seed)
         .speed(arguments.speed)
@@ -131,6 +140,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let numind_server = numind.serve(beside(server.url())).await.map_err(|e| format!("numind: {e}"))?;
     let mut out = std::io::stdout();
     writeln!(out, "civitai {}", server.url()).map_err(|e| e.to_string())?;
+    writeln!(out, "bacalhau-v1 {}", bacalhau_server.url()).map_err(|e| e.to_string())?;
     writeln!(out, "numind {}", numind_server.url()).map_err(|e| e.to_string())?;
     out.flush().map_err(|e| e.to_string())?;
     stopped().await.map_err(|e| e.to_string())

@@ -77,6 +77,7 @@ impl Provider for Bare {
     type Raw = ();
     type Output = ();
     type Query = ();
+    type Filter = ();
 
     fn http(&self) -> &consign_http::Client {
         &self.0

@@ -7,6 +7,8 @@ use crate::Provider;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caps {
+    /// The server has a stream of events for each job, which tells its end at once.
+    pub events: bool,
     /// A read can be held by the server until the job ends, at most this long.
     pub long_poll: Option<Duration>,
     /// Several specs go into one submission, at most this many items under one ticket.
@@ -17,16 +19,40 @@ pub struct Caps {
     pub taint: bool,
     /// Jobs can be found by the caller's own properties.
     pub query: bool,
+    /// The caller's jobs can be listed.
+    pub list: bool,
     /// The price can be had without submitting.
     pub price: bool,
     /// Results can be fetched as files.
     pub outputs: bool,
+    /// What jobs print can be read while they run.
+    pub logs: bool,
+    /// The least time between two requests, unless [`JobsBuilder::spacing`](crate::JobsBuilder::spacing) says
+    /// otherwise: what the service bears from one client. Zero: no bound.
+    pub spacing: Duration,
 }
 
 impl Caps {
     /// Submit, look and wait: what every provider can do.
-    pub const NONE: Self =
-        Self { long_poll: None, batch: None, cancel: false, taint: false, query: false, price: false, outputs: false };
+    pub const NONE: Self = Self {
+        events: false,
+        long_poll: None,
+        batch: None,
+        cancel: false,
+        taint: false,
+        query: false,
+        list: false,
+        price: false,
+        outputs: false,
+        logs: false,
+        spacing: Duration::ZERO,
+    };
+    /// With a stream of events for each job.
+    #[must_use]
+    pub const fn events(mut self) -> Self {
+        self.events = true;
+        self
+    }
     /// With reads that the server holds for at most `hold`.
     #[must_use]
     pub const fn long_poll(mut self, hold: Duration) -> Self {
@@ -45,6 +71,12 @@ impl Caps {
         self.cancel = true;
         self
     }
+    /// With at least this long between two requests.
+    #[must_use]
+    pub const fn spacing(mut self, apart: Duration) -> Self {
+        self.spacing = apart;
+        self
+    }
     /// With [`Taint`].
     #[must_use]
     pub const fn taint(mut self) -> Self {
@@ -55,6 +87,12 @@ impl Caps {
     #[must_use]
     pub const fn query(mut self) -> Self {
         self.query = true;
+        self
+    }
+    /// With [`List`].
+    #[must_use]
+    pub const fn list(mut self) -> Self {
+        self.list = true;
         self
     }
     /// With [`Priced`].
@@ -69,6 +107,12 @@ impl Caps {
         self.outputs = true;
         self
     }
+    /// With [`Logs`].
+    #[must_use]
+    pub const fn logs(mut self) -> Self {
+        self.logs = true;
+        self
+    }
 }
 
 /// The provider takes several specs in one submission.
@@ -79,7 +123,11 @@ pub trait Cancel: Provider {}
 pub trait Taint: Provider {}
 /// The provider can find jobs by the caller's own properties.
 pub trait Query: Provider {}
+/// The provider can list the caller's jobs.
+pub trait List: Provider {}
 /// The provider tells a price without submitting.
 pub trait Priced: Provider {}
 /// The provider's results can be fetched as files.
 pub trait Outputs: Provider {}
+/// The provider shows what jobs print while they run.
+pub trait Logs: Provider {}

@@ -14,8 +14,8 @@ use futures_util::stream::{SelectAll, StreamExt};
 use serde_json::Value;
 
 use crate::{
-    Artifact, Caps, Error, Event, Finished, Item, Job, Jobs, Mode, Outcome, Provider, Result, Snapshot, State, Ticket,
-    WaitPolicy,
+    Artifact, Caps, Error, Event, Finished, Found, Item, Job, Jobs, Mode, Outcome, Pages, Provider, Result, Snapshot,
+    State, Ticket, WaitPolicy,
 };
 
 /// The jobs of a provider that is known only at run time. Clones are cheap.
@@ -32,6 +32,7 @@ trait ErasedJobs: Send + Sync {
     fn caps(&self) -> Caps;
     fn submit_json(&self, spec: Value) -> BoxFuture<'_, Result<DynJob>>;
     fn attach(&self, ticket: Ticket) -> Result<DynJob>;
+    fn list(&self) -> DynPages;
     fn any(&self) -> &dyn Any;
 }
 
@@ -69,6 +70,10 @@ impl<P: Provider> ErasedJobs for Jobs<P> {
     }
     fn attach(&self, ticket: Ticket) -> Result<DynJob> {
         Ok(Jobs::attach(self, ticket)?.into())
+    }
+    fn list(&self) -> DynPages {
+        let all = Pages::of_list(self.clone(), P::Filter::default());
+        DynPages(Box::pin(all.map(|found| found.map(DynFound::new))))
     }
     fn any(&self) -> &dyn Any {
         self
@@ -155,6 +160,11 @@ impl DynJobs {
     /// [`ErrorKind::InvalidRequest`] if the ticket is another provider's.
     pub fn attach(&self, ticket: Ticket) -> Result<DynJob> {
         self.0.attach(ticket)
+    }
+    /// The caller's jobs, over all pages, as a stream. Where the provider has no list, its first and only
+    /// element is an error of kind [`ErrorKind::Unsupported`], before any request.
+    pub fn list(&self) -> DynPages {
+        self.0.list()
     }
     /// Finds a job again by its ticket, among several providers. Sends nothing.
     ///
@@ -400,6 +410,35 @@ impl IntoFuture for DynWaitCall {
     }
 }
 
+/// A job that [`DynJobs::list`] found, and what the page showed of it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DynFound {
+    /// The job.
+    pub job: DynJob,
+    /// What the page showed.
+    pub snapshot: DynSnapshot,
+}
+
+impl DynFound {
+    fn new<P: Provider>(found: Found<P>) -> Self {
+        Self { job: found.job.into(), snapshot: DynSnapshot::new(found.snapshot) }
+    }
+}
+
+/// The jobs of a provider that is known only at run time, over all pages.
+pub struct DynPages(Events<Result<DynFound>>);
+
+impl DynPages {
+    /// The next job; `None` after the last.
+    ///
+    /// # Errors
+    /// As [`Pages::next`](crate::Pages::next).
+    pub async fn next(&mut self) -> Option<Result<DynFound>> {
+        self.0.next().await
+    }
+}
+
 /// One [`DynJob`], followed to its end: a stream of events.
 pub struct DynWatch(Events<Result<DynEvent>>);
 
@@ -422,6 +461,12 @@ impl DynWatchAll {
     }
 }
 
+impl Stream for DynPages {
+    type Item = Result<DynFound>;
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
 impl Stream for DynWatch {
     type Item = Result<DynEvent>;
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -432,6 +477,11 @@ impl Stream for DynWatchAll {
     type Item = (usize, Result<DynEvent>);
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Pin::new(&mut self.0).poll_next(cx)
+    }
+}
+impl fmt::Debug for DynPages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DynPages")
     }
 }
 impl fmt::Debug for DynWatch {

@@ -11,8 +11,8 @@ use tracing::Instrument;
 use crate::jobs::Shared;
 use crate::policy::Repeat;
 use crate::{
-    Cancel, Cx, Event, Finished, Jobs, Look, Outputs, Pace, Provider, Result, Snapshot, Taint, TaintReason, Ticket,
-    WaitPolicy, Watch,
+    Cancel, Cx, Event, Finished, Item, Jobs, Look, Outputs, Pace, Provider, Reason, Result, Snapshot, State, Taint,
+    TaintReason, Ticket, WaitPolicy, Watch,
 };
 
 /// One job: what one submission made, with one ticket and one or more items. Clones are cheap.
@@ -85,6 +85,17 @@ impl<P: Provider> Job<P> {
         self.0.cancelled.load(Ordering::Relaxed)
     }
 
+    /// A look as this program knows it: an item that was cancelled here and then lost was not lost.
+    pub(crate) fn known(&self, mut snapshot: Snapshot<P>) -> Snapshot<P> {
+        if self.is_cancelled() {
+            let lost = |item: &&mut Item| item.state == State::Failed && item.reason == Some(Reason::Lost);
+            for item in snapshot.items_mut().iter_mut().filter(lost) {
+                (item.state, item.reason) = (State::Cancelled, None);
+            }
+        }
+        snapshot
+    }
+
     /// Reads the job once.
     ///
     /// # Errors
@@ -92,7 +103,8 @@ impl<P: Provider> Job<P> {
     pub async fn look(&self) -> Result<Snapshot<P>> {
         let shared = self.shared();
         let read = shared.call(Repeat::Always, || shared.provider.look(self.ticket(), Look::Now, self.cx()));
-        read.instrument(self.span().clone()).await.map_err(|e| e.with_ticket(self.ticket()))
+        let seen = read.instrument(self.span().clone()).await;
+        seen.map(|snapshot| self.known(snapshot)).map_err(|e| e.with_ticket(self.ticket()))
     }
     /// Waits for the job's end. Nothing happens until the call is awaited.
     ///
@@ -102,10 +114,12 @@ impl<P: Provider> Job<P> {
     }
     /// Follows the job to its end, as a stream of events, with each item's progress on the way.
     ///
-    /// It polls, because a look that the server holds shows nothing until the end. To see the end as
-    /// soon as it comes, and not the way there, use `job.wait().watch()`; settings: [`WaitCall`].
+    /// Where the job has an event stream it follows that. Elsewhere it polls, because a look that the
+    /// server holds shows nothing until the end; to see the end as soon as it comes, and not the way
+    /// there, use `job.wait().watch()`. Settings: [`WaitCall`].
     pub fn watch(&self) -> Watch<P> {
-        self.wait().poll_only().watch()
+        let wait = self.wait();
+        if P::CAPS.events { wait.watch() } else { wait.poll_only().watch() }
     }
 }
 
@@ -175,7 +189,7 @@ impl<P: Provider> WaitCall<P> {
         self.policy.pace = pace;
         self
     }
-    /// Only poll; let the server hold nothing.
+    /// Only poll; let the server hold nothing, and open no event stream.
     pub fn poll_only(mut self) -> Self {
         self.policy.hold = false;
         self

@@ -28,17 +28,20 @@ mod state;
 mod submit;
 mod ticket;
 mod track;
+mod turns;
 mod watch;
 
-pub use caps::{Batch, Cancel, Caps, Outputs, Priced, Query, Taint};
+pub use caps::{Batch, Cancel, Caps, List, Logs, Outputs, Priced, Query, Taint};
 pub use consign_http::{BoxFuture, CallOptions, Clock, Delivery, ErrorKind, Retry, Violation, Violations};
-pub use download::{Artifact, ContentCheck, Locate, Location};
-pub use dynamic::{DynEvent, DynFinished, DynJob, DynJobs, DynSnapshot, DynWaitCall, DynWatch, DynWatchAll};
+pub use download::{Artifact, ContentCheck, Locate, Location, Open};
+pub use dynamic::{
+    DynEvent, DynFinished, DynFound, DynJob, DynJobs, DynPages, DynSnapshot, DynWaitCall, DynWatch, DynWatchAll,
+};
 pub use error::{Error, Result};
 pub use job::{CancelCall, Job, TaintCall, WaitCall};
 pub use jobs::{Jobs, JobsBuilder};
 pub use policy::{Pace, RetryPolicy, WaitPolicy};
-pub use provider::{Cx, FromEnv, Look, Page, Price, Provider, Submitted, TaintReason};
+pub use provider::{Cx, FromEnv, LogLine, LogLines, LogStream, Look, Page, Price, Provider, Submitted, TaintReason};
 pub use query::{Found, Pages};
 pub use state::{Failure, Finished, Item, Outcome, Reason, Snapshot, State};
 pub use submit::{SubmitAll, SubmitCall, SubmittedSpec};

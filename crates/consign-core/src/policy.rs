@@ -81,7 +81,7 @@ impl Pace {
 pub struct WaitPolicy {
     /// How long between two looks that the server does not hold.
     pub pace: Pace,
-    /// Whether the server may hold looks. Default: yes, where it can.
+    /// Whether the server may hold looks, an event stream among them. Default: yes, where it can.
     pub hold: bool,
     /// After how many looks in a row that cannot be read, or show no sign of life, the wait ends
     /// with [`Unreadable`](consign_http::ErrorKind::Unreadable). Default: 5.

@@ -1,8 +1,10 @@
 //! The trait that a provider implements, and what passes through it.
 use std::fmt::Debug;
+use std::pin::Pin;
 use std::time::Duration;
 
 use consign_http::{BoxFuture, CallOptions, Violations};
+use futures_core::Stream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -26,6 +28,8 @@ pub trait Provider: Send + Sync + Sized + 'static {
     type Output: Send + 'static;
     /// A question for jobs by properties; `()` without [`Query`](crate::Query).
     type Query: Clone + Debug + Send + Sync + Unpin + 'static;
+    /// What a list can be narrowed by, by default not at all; `()` without [`List`](crate::List).
+    type Filter: Clone + Debug + Default + Send + Sync + Unpin + 'static;
 
     /// The low-level HTTP client: its clock and its transport are the engine's too.
     fn http(&self) -> &consign_http::Client;
@@ -83,6 +87,27 @@ pub trait Provider: Send + Sync + Sized + 'static {
         let _ = (query, cursor, cx);
         unsupported::<Self, _>("query jobs")
     }
+    /// One page of the caller's jobs.
+    fn list<'a>(
+        &'a self,
+        filter: &'a Self::Filter,
+        cursor: Option<&'a str>,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Page<Self>>> {
+        let _ = (filter, cursor, cx);
+        unsupported::<Self, _>("list jobs")
+    }
+    /// Opens a job's log once, from its beginning. `follow`: it goes on while the job does; otherwise it
+    /// ends with what is there. The engine opens it again where it broke, and leaves out what was given.
+    fn logs<'a>(&'a self, ticket: &'a Ticket, follow: bool, cx: &'a Cx) -> BoxFuture<'a, Result<LogLines>> {
+        let _ = (ticket, follow, cx);
+        unsupported::<Self, _>("read a log")
+    }
+    /// What the record of a look holds of the job's log. Default: nothing.
+    fn logged(snapshot: &Snapshot<Self>) -> Vec<LogLine> {
+        let _ = snapshot;
+        Vec::new()
+    }
     /// What a look shows there is to fetch.
     fn outputs(job: &Job<Self>, snapshot: &Snapshot<Self>) -> Self::Output;
     /// The same as plain files, for callers that do not know the provider's type. Default: none.
@@ -134,6 +159,9 @@ pub enum Look {
     Now,
     /// Let the server hold the answer until the job ends, at most this long.
     Hold(Duration),
+    /// Follow the job's event stream to the job's end; asked for only with [`Caps::events`]. A stream that
+    /// stays silent, or ends before the job does, is an error: the engine then looks in another way.
+    Events,
 }
 
 /// What a submission made.
@@ -144,12 +172,59 @@ pub struct Submitted<P: Provider> {
     pub snapshot: Option<Snapshot<P>>,
 }
 
-/// A page of a query.
+/// A page of a query or a list.
 pub struct Page<P: Provider> {
     /// The jobs found, each with what the page showed of it.
     pub jobs: Vec<(Ticket, Snapshot<P>)>,
     /// Where the next page begins; `None` on the last one.
     pub next: Option<String>,
+    /// Further jobs that were on the page, left out by a filter that the server does not know.
+    pub filtered: Vec<Ticket>,
+}
+
+impl<P: Provider> Page<P> {
+    /// A page of jobs, none of which was left out.
+    pub fn new(jobs: Vec<(Ticket, Snapshot<P>)>, next: Option<String>) -> Self {
+        Self { jobs, next, filtered: Vec::new() }
+    }
+    /// The same page, of which these jobs were left out: they are not given, and are still news.
+    #[must_use]
+    pub fn filtered(mut self, jobs: impl IntoIterator<Item = Ticket>) -> Self {
+        self.filtered.extend(jobs);
+        self
+    }
+}
+
+/// The log of a job as one connection gives it.
+pub type LogLines = Pin<Box<dyn Stream<Item = Result<LogLine>> + Send>>;
+
+/// A piece of a job's log, as the server sent it: usually a line with its end, not always a whole one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogLine {
+    /// Which run of the job printed it, where there can be several.
+    pub item: Option<Box<str>>,
+    /// Where to.
+    pub stream: LogStream,
+    /// The text.
+    pub text: String,
+}
+
+impl LogLine {
+    /// A piece of a log.
+    pub fn new(item: Option<&str>, stream: LogStream, text: impl Into<String>) -> Self {
+        Self { item: item.map(Into::into), stream, text: text.into() }
+    }
+}
+
+/// Where a program prints to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
 }
 
 /// The price of a submission that was not made.

@@ -1,17 +1,18 @@
-//! Queries over all pages, as a stream that notices a server that goes in circles.
+//! Queries and lists over all pages, as a stream that notices a server that goes in circles.
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use consign_http::{BoxFuture, Delivery, ErrorKind};
 use futures_core::Stream;
 
 use crate::policy::Repeat;
-use crate::{Error, Job, Jobs, Page, Provider, Query, Result, Snapshot, Ticket};
+use crate::{Error, Job, Jobs, Page, Provider, Result, Snapshot, Ticket};
 
-/// A job that a query found, and what the page showed of it.
+/// A job that a query or a list found, and what the page showed of it.
 #[non_exhaustive]
 pub struct Found<P: Provider> {
     /// The job.
@@ -29,12 +30,12 @@ impl<P: Provider> fmt::Debug for Found<P> {
 /// How many pages in a row may bring no job that was not there before.
 const BARREN_PAGES: u32 = 100;
 
-/// The jobs that match a query: a stream over all pages. A job that comes again on a later page is
+/// The jobs that match a query, or of a list: a stream over all pages. A job that comes again on a later page is
 /// given once; a cursor that comes again, or 100 pages in a row without a new job, end the stream with
 /// an error. It remembers a few bytes for each job and page.
-pub struct Pages<P: Query> {
+pub struct Pages<P: Provider> {
     jobs: Jobs<P>,
-    query: P::Query,
+    asked: Asked<P>,
     ready: VecDeque<(Ticket, Snapshot<P>)>,
     flight: Option<BoxFuture<'static, Result<Page<P>>>>,
     next: Option<Option<String>>,
@@ -43,6 +44,30 @@ pub struct Pages<P: Query> {
     cursors: Seen,
     given: Seen,
     barren: u32,
+}
+
+/// What is asked for, on each page.
+enum Asked<P: Provider> {
+    Query(Arc<P::Query>),
+    List(Arc<P::Filter>),
+}
+
+impl<P: Provider> Asked<P> {
+    async fn page(&self, jobs: &Jobs<P>, cursor: Option<&str>) -> Result<Page<P>> {
+        match self {
+            Self::Query(query) => jobs.shared.provider.query(query, cursor, &jobs.cx).await,
+            Self::List(filter) => jobs.shared.provider.list(filter, cursor, &jobs.cx).await,
+        }
+    }
+}
+
+impl<P: Provider> Clone for Asked<P> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Query(query) => Self::Query(query.clone()),
+            Self::List(filter) => Self::List(filter.clone()),
+        }
+    }
 }
 
 /// What was seen before, by hash: a listing may be long.
@@ -59,11 +84,17 @@ impl Seen {
     }
 }
 
-impl<P: Query> Pages<P> {
-    pub(crate) fn new(jobs: Jobs<P>, query: P::Query) -> Self {
+impl<P: Provider> Pages<P> {
+    pub(crate) fn of_query(jobs: Jobs<P>, query: P::Query) -> Self {
+        Self::new(jobs, Asked::Query(Arc::new(query)))
+    }
+    pub(crate) fn of_list(jobs: Jobs<P>, filter: P::Filter) -> Self {
+        Self::new(jobs, Asked::List(Arc::new(filter)))
+    }
+    fn new(jobs: Jobs<P>, asked: Asked<P>) -> Self {
         Self {
             jobs,
-            query,
+            asked,
             ready: VecDeque::new(),
             flight: None,
             next: Some(None),
@@ -93,17 +124,19 @@ impl<P: Query> Pages<P> {
         Ok(all)
     }
     fn fetch(&mut self, cursor: Option<String>) {
-        let (jobs, query) = (self.jobs.clone(), self.query.clone());
-        self.flight = Some(Box::pin(async move {
-            let shared = &jobs.shared;
-            shared.call(Repeat::Always, || shared.provider.query(&query, cursor.as_deref(), &jobs.cx)).await
-        }));
+        let (jobs, asked) = (self.jobs.clone(), self.asked.clone());
+        self.flight =
+            Some(Box::pin(
+                async move { jobs.shared.call(Repeat::Always, || asked.page(&jobs, cursor.as_deref())).await },
+            ));
     }
     fn land(&mut self, page: Page<P>) {
         let new = page.jobs.into_iter().filter(|(ticket, _)| self.given.add(ticket));
         let before = self.ready.len();
         self.ready.extend(new);
-        self.barren = if self.ready.len() > before { 0 } else { self.barren + 1 };
+        let filtered = page.filtered.iter().filter(|ticket| self.given.add(ticket)).count();
+        let news = self.ready.len() > before || filtered > 0;
+        self.barren = if news { 0 } else { self.barren + 1 };
         let Some(cursor) = page.next.filter(|c| !c.is_empty()) else { return };
         let fault = if !self.cursors.add(&cursor) {
             format!("the server gave the cursor {cursor:.60} again; the pages go in circles")
@@ -117,7 +150,7 @@ impl<P: Query> Pages<P> {
     }
 }
 
-impl<P: Query> Stream for Pages<P> {
+impl<P: Provider> Stream for Pages<P> {
     type Item = Result<Found<P>>;
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -146,8 +179,13 @@ impl<P: Query> Stream for Pages<P> {
     }
 }
 
-impl<P: Query> fmt::Debug for Pages<P> {
+impl<P: Provider> fmt::Debug for Pages<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pages").field("query", &self.query).finish_non_exhaustive()
+        let mut out = f.debug_struct("Pages");
+        match &self.asked {
+            Asked::Query(query) => out.field("query", query),
+            Asked::List(filter) => out.field("filter", filter),
+        };
+        out.finish_non_exhaustive()
     }
 }

@@ -7,9 +7,9 @@ use crate::policy::{RetryPolicy, WaitPolicy, later, not_before, spread};
 use crate::watch::Mode;
 use crate::{Error, Item, Look, State, Ticket, state};
 
-/// A hold that ended before this (or half of what was asked for) did not really hold.
+/// A hold that ended before this (or half of what was asked for), or a stream, did not really hold.
 const REALLY_HELD: Duration = Duration::from_secs(5);
-/// After this many holds that did not hold, a watch only polls.
+/// After this many holds that did not hold, a watch takes the next lower rung of the ladder for good.
 const CUTS_BORNE: u8 = 3;
 
 /// What a look's result means, apart from the snapshot itself.
@@ -40,6 +40,33 @@ pub(crate) struct Plan {
     pub(crate) last: bool,
 }
 
+impl Plan {
+    /// Whether the server holds a connection for this look.
+    pub(crate) fn holds(&self) -> bool {
+        self.look != Look::Now
+    }
+}
+
+/// The ways of looking that a job has besides polling.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ladder {
+    /// It has an event stream.
+    pub(crate) events: bool,
+    /// The server holds looks for this long.
+    pub(crate) hold: Option<Duration>,
+}
+
+impl Ladder {
+    /// The highest rung.
+    fn top(&self) -> Mode {
+        match self {
+            Self { events: true, .. } => Mode::Events,
+            Self { hold: Some(_), .. } => Mode::LongPoll,
+            _ => Mode::Poll,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Deadline {
     at: Instant,
@@ -53,7 +80,7 @@ pub(crate) struct Track {
     deadline: Option<Deadline>,
     next_at: Instant,
     mode: Mode,
-    hold: Option<Duration>,
+    ladder: Ladder,
     cuts: u8,
     /// The last look was a hold that failed early: a cut, if a plain look now works.
     suspect: bool,
@@ -72,6 +99,8 @@ pub(crate) struct Observed<'a> {
     /// In 0..1.
     pub(crate) chance: f64,
     pub(crate) plan: Plan,
+    /// A place among the held connections is free now.
+    pub(crate) may_hold: bool,
     pub(crate) ticket: &'a Ticket,
     /// This program cancelled the whole job.
     pub(crate) cancelled: bool,
@@ -83,12 +112,15 @@ impl Track {
     pub(crate) fn new(
         now: Instant,
         policy: &WaitPolicy,
-        hold: Option<Duration>,
+        ladder: Ladder,
         fresh: Option<Vec<Item>>,
         chance: f64,
     ) -> Self {
-        let hold = hold.filter(|hold| policy.hold && !hold.is_zero());
-        let mode = if hold.is_some() { Mode::LongPoll } else { Mode::Poll };
+        let ladder = match policy.hold {
+            true => Ladder { hold: ladder.hold.filter(|hold| !hold.is_zero()), ..ladder },
+            false => Ladder::default(),
+        };
+        let mode = ladder.top();
         let first_pause = match (mode, &fresh) {
             (Mode::Poll, Some(_)) => spread(policy.pace.pause(Duration::ZERO), chance),
             _ => Duration::ZERO,
@@ -98,7 +130,7 @@ impl Track {
             deadline: None,
             next_at: later(now, first_pause),
             mode,
-            hold,
+            ladder,
             cuts: 0,
             suspect: false,
             failures: 0,
@@ -130,6 +162,11 @@ impl Track {
         }
     }
 
+    /// The same moment, or the deadline if that comes first.
+    pub(crate) fn in_time(&self, at: Instant) -> Instant {
+        self.deadline.map_or(at, |deadline| at.min(deadline.at))
+    }
+
     /// The next look. `may_hold`: a place among the held connections is free.
     pub(crate) fn plan(&self, now: Instant, may_hold: bool) -> Plan {
         let mut at = self.next_at().max(now);
@@ -143,7 +180,11 @@ impl Track {
             }
         }
         let left = self.deadline.map(|d| d.last_look - at);
-        match (self.mode, self.hold) {
+        match (self.mode, self.ladder.hold) {
+            // A stream tells nothing before the end: the first look is at what there is.
+            (Mode::Events, _) if may_hold && !self.items.is_empty() => {
+                Plan { at, look: Look::Events, cut: left, last: false }
+            }
             (Mode::LongPoll, Some(hold)) if may_hold => {
                 let hold = left.map_or(hold, |left| left.min(hold));
                 Plan { at, look: Look::Hold(hold), cut: Some(hold), last: false }
@@ -157,6 +198,7 @@ impl Track {
         let mut steps: Vec<Step> =
             (0..items.len()).filter(|n| self.items.get(*n) != items.get(*n)).map(Step::Item).collect();
         let news = !steps.is_empty();
+        let first = self.items.is_empty();
         let same = self.seen && !news && self.items.len() == items.len();
         self.items = items;
         (self.failures, self.trouble_since, self.seen) = (0, None, true);
@@ -172,7 +214,9 @@ impl Track {
             (false, _) => 0,
         };
         if lifeless && self.unclear >= policy.patience {
-            let what = format!("{} looks showed no state and no sign of life; the job may go on", self.unclear);
+            let said = self.items.iter().find_map(|item| item.message.as_deref()).unwrap_or_default();
+            let (colon, looks) = (if said.is_empty() { "" } else { ": " }, self.unclear);
+            let what = format!("{looks} looks showed no state and no sign of life; the job may go on{colon}{said}");
             let error = Error::new(ErrorKind::Unreadable, Delivery::Unknown, what);
             steps.push(Step::Broken(self.about(error, seen.ticket)));
             return steps;
@@ -184,25 +228,27 @@ impl Track {
         let pause = self.pause(policy, seen);
         self.next_at = later(seen.now, pause);
         match seen.plan.look {
-            Look::Hold(_) if seen.really_held() => {
+            Look::Hold(_) | Look::Events if seen.really_held() => {
                 self.cuts = 0;
                 self.next_at = self.soonest(policy, seen);
             }
             // A server may answer early to tell news; that is no cut.
-            Look::Hold(_) if news => {}
-            Look::Hold(_) => {
+            Look::Hold(_) | Look::Events if news => {}
+            Look::Hold(_) | Look::Events => {
                 self.cuts += 1;
                 steps.push(self.step_down());
             }
-            Look::Now => {
+            Look::Now if self.mode == Mode::Poll => {
                 self.cuts += u8::from(self.suspect);
                 self.suspect = false;
-                if self.mode == Mode::Poll && self.hold.is_some() && self.cuts < CUTS_BORNE {
-                    self.mode = Mode::LongPoll;
+                if let Some(mode) = self.step_up() {
                     self.next_at = self.soonest(policy, seen);
-                    steps.push(Step::Mode(self.mode));
+                    steps.push(Step::Mode(mode));
                 }
             }
+            // The stream comes right after the first look, if there is anything to follow.
+            Look::Now if self.mode == Mode::Events && first && news && seen.may_hold => self.next_at = seen.now,
+            Look::Now => {}
         }
         steps
     }
@@ -228,6 +274,8 @@ impl Track {
             | ErrorKind::Gateway
             | ErrorKind::Server
             | ErrorKind::RateLimited => {}
+            // What a stream tells of a job may not be true; a plain look will say.
+            _ if seen.plan.look == Look::Events => {}
             _ => return vec![Step::Broken(error)],
         }
         if seen.plan.last {
@@ -239,6 +287,8 @@ impl Track {
         match (error.kind(), error.retry(), seen.plan.look) {
             (_, Retry::NotBefore(_), _) => vec![Step::Broken(error)],
             (_, Retry::After(asked), _) => self.asked_to_pause(error, asked, pause, policy, seen),
+            // An event that cannot be read may still be a record that can.
+            (ErrorKind::Decode | ErrorKind::TooLarge, _, Look::Events) => self.cut(error, pause, policy, seen),
             // Not there yet, or not readable: borne a few times.
             (ErrorKind::NotFound | ErrorKind::Decode | ErrorKind::TooLarge, ..) => {
                 self.unclear = self.unclear.saturating_add(1);
@@ -248,7 +298,9 @@ impl Track {
                 self.trouble(error, seen.now, pause)
             }
             // Our own cut, because the last look is due.
-            (ErrorKind::Timeout, _, Look::Hold(_)) if self.deadline.is_some_and(|d| seen.now >= d.last_look) => {
+            (ErrorKind::Timeout, _, Look::Hold(_) | Look::Events)
+                if self.deadline.is_some_and(|d| seen.now >= d.last_look) =>
+            {
                 self.next_at = seen.now;
                 Vec::new()
             }
@@ -258,17 +310,20 @@ impl Track {
                 self.outage(error, backoff, policy, seen)
             }
             // Cut after it had held: look at once, then hold again.
-            (_, _, Look::Hold(_)) if seen.really_held() => {
+            (_, _, Look::Hold(_) | Look::Events) if seen.really_held() => {
                 self.next_at = self.soonest(policy, seen);
                 vec![self.step_down()]
             }
-            (_, _, Look::Hold(_)) => {
-                self.suspect = error.delivery() != Delivery::NotSent;
-                let mut steps = vec![self.step_down()];
-                steps.extend(self.outage(error, pause, policy, seen));
-                steps
-            }
+            (_, _, Look::Hold(_) | Look::Events) => self.cut(error, pause, policy, seen),
         }
+    }
+
+    /// A look that the server should have held, and did not.
+    fn cut(&mut self, error: Error, pause: Duration, policy: &WaitPolicy, seen: &Observed<'_>) -> Vec<Step> {
+        self.suspect = error.delivery() != Delivery::NotSent;
+        let mut steps = vec![self.step_down()];
+        steps.extend(self.outage(error, pause, policy, seen));
+        steps
     }
 
     fn asked_to_pause(
@@ -302,6 +357,18 @@ impl Track {
     fn step_down(&mut self) -> Step {
         self.mode = Mode::Poll;
         Step::Mode(Mode::Poll)
+    }
+    /// From polling to the highest rung that still holds; `None`: there is none.
+    fn step_up(&mut self) -> Option<Mode> {
+        if self.cuts >= CUTS_BORNE {
+            match &mut self.ladder {
+                Ladder { events: events @ true, .. } => *events = false,
+                ladder => ladder.hold = None,
+            }
+            self.cuts = 0;
+        }
+        self.mode = self.ladder.top();
+        (self.mode != Mode::Poll).then_some(self.mode)
     }
     /// The soonest moment after this look that the pace allows.
     fn soonest(&self, policy: &WaitPolicy, seen: &Observed<'_>) -> Instant {
@@ -337,8 +404,12 @@ impl Track {
 impl Observed<'_> {
     /// Whether the server really held this look.
     fn really_held(&self) -> bool {
-        let Look::Hold(asked) = self.plan.look else { return false };
-        self.now - self.began >= REALLY_HELD.min(asked / 2)
+        let enough = match self.plan.look {
+            Look::Hold(asked) => REALLY_HELD.min(asked / 2),
+            Look::Events => REALLY_HELD,
+            Look::Now => return false,
+        };
+        self.now - self.began >= enough
     }
 }
 

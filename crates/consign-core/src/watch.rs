@@ -14,13 +14,15 @@ use tracing::Instrument;
 
 use crate::jobs::Shared;
 use crate::policy::{WaitPolicy, later};
-use crate::track::{Observed, Plan, Step, Track};
+use crate::track::{Ladder, Observed, Plan, Step, Track};
 use crate::{Error, Finished, Item, Job, Look, Provider, Result, Snapshot, State};
 
 /// How a job is being followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Mode {
+    /// The job's event stream, which tells the end at once.
+    Events,
     /// The server holds each look until the job ends or its own limit is reached.
     LongPoll,
     /// Looks at intervals.
@@ -79,7 +81,8 @@ impl<P: Provider> Watched<P> {
     fn new(job: Job<P>, policy: &WaitPolicy) -> Self {
         let fresh = job.first().map(|s| s.items().to_vec());
         let shared = job.shared();
-        let track = Track::new(shared.clock.now(), policy, P::hold(job.ticket()), fresh, shared.chance());
+        let ladder = Ladder { events: P::CAPS.events, hold: P::hold(job.ticket()) };
+        let track = Track::new(shared.clock.now(), policy, ladder, fresh, shared.chance());
         Self { job, track }
     }
     /// The events that come before any look; whether the last of them is the end.
@@ -107,7 +110,7 @@ impl<P: Provider> Watched<P> {
                     // The call's own limit must not cut a hold before ours does.
                     let cx = match plan.look {
                         Look::Hold(_) => job.cx().with_timeout(limit.saturating_add(Duration::from_secs(5))),
-                        Look::Now => job.cx().clone(),
+                        Look::Now | Look::Events => job.cx().clone(),
                     };
                     let look = shared.provider.look(job.ticket(), plan.look, &cx);
                     timeout(&*shared.clock, limit, look).await.unwrap_or_else(|| Err(cut(limit)))
@@ -120,7 +123,13 @@ impl<P: Provider> Watched<P> {
     }
     /// Takes in a look and reports what follows from it; whether the last of that is the end, or an
     /// error, which ends the watch too.
-    fn land(&mut self, flight: Flight<P>, policy: &WaitPolicy, report: &mut dyn FnMut(Result<Event<P>>)) -> bool {
+    fn land(
+        &mut self,
+        flight: Flight<P>,
+        may_hold: bool,
+        policy: &WaitPolicy,
+        report: &mut dyn FnMut(Result<Event<P>>),
+    ) -> bool {
         let shared = Arc::clone(self.job.shared());
         let seen = Observed {
             began: flight.began,
@@ -128,11 +137,12 @@ impl<P: Provider> Watched<P> {
             wall: shared.clock.wall(),
             chance: shared.chance(),
             plan: flight.plan,
+            may_hold,
             ticket: self.job.ticket(),
             cancelled: self.job.is_cancelled(),
         };
         let _entered = self.job.span().enter();
-        let (steps, snapshot) = match flight.result {
+        let (steps, snapshot) = match flight.result.map(|snapshot| self.job.known(snapshot)) {
             Ok(snapshot) => (self.track.saw(snapshot.items().to_vec(), policy, &seen), Some(snapshot)),
             Err(error) => (self.track.failed(error, policy, &shared.retry, &seen), None),
         };
@@ -198,6 +208,8 @@ pub struct Watch<P: Provider> {
     policy: WaitPolicy,
     events: VecDeque<Result<Event<P>>>,
     flight: Option<BoxFuture<'static, Flight<P>>>,
+    /// When the look that is due may begin.
+    turn: Option<Instant>,
     sleep: Option<BoxFuture<'static, ()>>,
     over: bool,
 }
@@ -210,7 +222,7 @@ impl<P: Provider> Watch<P> {
         }
         let mut events = VecDeque::new();
         let over = watched.begin(&mut |event| events.push_back(event));
-        Self { watched, policy, events, flight: None, sleep: None, over }
+        Self { watched, policy, events, flight: None, turn: None, sleep: None, over }
     }
     /// The next event; `None` after the end.
     ///
@@ -241,21 +253,25 @@ impl<P: Provider> Stream for Watch<P> {
                 let Poll::Ready(landed) = flight.as_mut().poll(cx) else { return Poll::Pending };
                 this.flight = None;
                 let events = &mut this.events;
-                this.over = this.watched.land(landed, &this.policy, &mut |event| events.push_back(event));
+                this.over = this.watched.land(landed, true, &this.policy, &mut |event| events.push_back(event));
                 continue;
             }
             let now = this.watched.job.shared().clock.now();
             let plan = this.watched.track.plan(now, true);
-            if plan.at > now {
-                let clock = &this.watched.job.shared().clock;
-                let sleep = this.sleep.get_or_insert_with(|| clock.sleep(plan.at - now));
+            let shared = this.watched.job.shared();
+            let at = match plan.at {
+                at if at > now => at,
+                _ => this.watched.track.in_time(*this.turn.get_or_insert_with(|| shared.turns.take(now))),
+            };
+            if at > now {
+                let sleep = this.sleep.get_or_insert_with(|| shared.clock.sleep(at - now));
                 if sleep.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }
                 this.sleep = None;
                 continue;
             }
-            this.sleep = None;
+            (this.sleep, this.turn) = (None, None);
             this.flight = Some(this.watched.look(plan));
         }
     }
@@ -285,6 +301,8 @@ pub struct WatchAll<P: Provider> {
     flights: FuturesUnordered<BoxFuture<'static, (usize, Flight<P>)>>,
     held: usize,
     quiet_until: Option<Instant>,
+    /// When the next look may begin.
+    turn: Option<Instant>,
     /// The server asked for too long a pause: the error that every open job ends with.
     refused: Option<Error>,
     events: VecDeque<(usize, Result<Event<P>>)>,
@@ -302,6 +320,7 @@ impl<P: Provider> WatchAll<P> {
             flights: FuturesUnordered::new(),
             held: 0,
             quiet_until: None,
+            turn: None,
             refused: None,
             events: VecDeque::new(),
             sleep: None,
@@ -331,7 +350,7 @@ impl<P: Provider> WatchAll<P> {
         true
     }
     fn land(&mut self, index: usize, flight: Flight<P>) {
-        if matches!(flight.plan.look, Look::Hold(_)) {
+        if flight.plan.holds() {
             self.held -= 1;
         }
         let Some(watched) = &mut self.watched[index] else { return };
@@ -341,8 +360,8 @@ impl<P: Provider> WatchAll<P> {
             let until = later(self.shared.clock.now(), pause);
             self.quiet_until = self.quiet_until.max(Some(until));
         }
-        let events = &mut self.events;
-        let over = watched.land(flight, &self.policy, &mut |event| events.push_back((index, event)));
+        let (events, may_hold) = (&mut self.events, self.held < self.policy.held);
+        let over = watched.land(flight, may_hold, &self.policy, &mut |event| events.push_back((index, event)));
         if !over {
             self.due.push(Reverse((watched.track.next_at(), index)));
             return;
@@ -375,10 +394,14 @@ impl<P: Provider> WatchAll<P> {
             if at > now || self.quiet_until.is_some_and(|until| until > now) {
                 return;
             }
+            if *self.turn.get_or_insert_with(|| self.shared.turns.take(now)) > now {
+                return;
+            }
+            self.turn = None;
             self.due.pop();
             let Some(watched) = &self.watched[index] else { continue };
             let plan = watched.track.plan(now, self.held < holds);
-            if matches!(plan.look, Look::Hold(_)) {
+            if plan.holds() {
                 self.held += 1;
             }
             let look = watched.look(plan);
@@ -394,7 +417,7 @@ impl<P: Provider> WatchAll<P> {
             return None;
         }
         let Reverse((due, _)) = self.due.peek()?;
-        Some(self.quiet_until.map_or(*due, |until| until.max(*due)))
+        [self.quiet_until, self.turn].into_iter().flatten().chain([*due]).max()
     }
 }
 

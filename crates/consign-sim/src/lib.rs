@@ -73,6 +73,7 @@ pub use civitai::{Civitai, Plan};
 pub use faults::{Fault, Faults, RetryAfter, Rule};
 pub use front::Broken;
 pub use ledger::{Entry, Ledger};
+pub use numind::NuMind;
 
 /// A simulator that a transport in the process can talk to.
 pub trait Simulator: Clone + std::fmt::Debug + Send + Sync + 'static {

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use consign_core::{
-    Batch, BoxFuture, Cancel, Caps, Cx, Delivery, Error, ErrorKind, Event, Item, Job, Jobs, Look, Outputs, Page, Price,
-    Priced, Provider, Query, Result, Retry, Snapshot, State, Submitted, Taint, TaintReason, Ticket, Violations, Watch,
+    Batch, BoxFuture, Cancel, Caps, Cx, Delivery, Error, ErrorKind, Event, Item, Job, Jobs, List, Look, Outputs, Page,
+    Price, Priced, Provider, Query, Result, Retry, Snapshot, State, Submitted, Taint, TaintReason, Ticket, Violations,
+    Watch,
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -31,6 +32,8 @@ pub(crate) struct Seen {
     /// Since the provider was made.
     pub(crate) at: Duration,
     pub(crate) hold: Option<Duration>,
+    /// It follows the event stream.
+    pub(crate) events: bool,
 }
 
 /// The ids on a page of a query, and where the next one begins.
@@ -143,8 +146,9 @@ impl World {
     }
 }
 
-/// The provider; `HOLD`: for how many seconds it can hold a look, 0 for not at all.
-pub(crate) struct Fake<const HOLD: u64> {
+/// The provider; `HOLD`: for how many seconds it can hold a look, 0 for not at all; `EVENTS`: its jobs
+/// have event streams.
+pub(crate) struct Fake<const HOLD: u64, const EVENTS: bool = false> {
     http: consign_http::Client,
     world: Arc<World>,
 }
@@ -158,12 +162,23 @@ pub(crate) struct Spec {
     pub(crate) wrong: u32,
 }
 
+/// A list without the jobs whose ids begin so.
+#[derive(Clone, Debug)]
+pub(crate) struct Filter {
+    pub(crate) without: char,
+}
+impl Default for Filter {
+    fn default() -> Self {
+        Self { without: '-' }
+    }
+}
+
 /// A spec of so many items.
 pub(crate) fn spec(weight: usize) -> Spec {
     Spec { weight, wrong: 0 }
 }
 
-impl<const HOLD: u64> Fake<HOLD> {
+impl<const HOLD: u64, const EVENTS: bool> Fake<HOLD, EVENTS> {
     pub(crate) fn new(transport: impl consign_http::Transport) -> Self {
         keep_listening();
         let http = consign_http::Client::builder("https://api.example.com").unwrap().transport(transport);
@@ -191,24 +206,46 @@ impl<const HOLD: u64> Fake<HOLD> {
 
 /// Jobs of a fake provider with a fixed seed, and its world.
 pub(crate) fn jobs<const HOLD: u64>() -> (Jobs<Fake<HOLD>>, Arc<World>) {
+    made()
+}
+
+/// The same, with at least this long between two requests.
+pub(crate) fn spaced<const HOLD: u64>(apart: Duration) -> (Jobs<Fake<HOLD>>, Arc<World>) {
+    let (fake, world) = fake();
+    (Jobs::builder(fake).seed(7).spacing(apart).build(), world)
+}
+
+/// The same with event streams.
+pub(crate) fn streamed<const HOLD: u64>() -> (Jobs<Fake<HOLD, true>>, Arc<World>) {
+    made()
+}
+
+fn made<const HOLD: u64, const EVENTS: bool>() -> (Jobs<Fake<HOLD, EVENTS>>, Arc<World>) {
+    let (fake, world) = fake();
+    (Jobs::builder(fake).seed(7).build(), world)
+}
+
+fn fake<const HOLD: u64, const EVENTS: bool>() -> (Fake<HOLD, EVENTS>, Arc<World>) {
     let nowhere = consign_http::transport::from_fn(|_: http::Request<bytes::Bytes>| async move {
         Err(consign_http::Error::new(ErrorKind::Transport, Delivery::NotSent, "there is no network here"))
     });
     let fake = Fake::new(nowhere);
     let world = fake.world.clone();
-    (Jobs::builder(fake).seed(7).build(), world)
+    (fake, world)
 }
 
-impl<const HOLD: u64> Provider for Fake<HOLD> {
+impl<const HOLD: u64, const EVENTS: bool> Provider for Fake<HOLD, EVENTS> {
     const NAME: &'static str = "fake";
     const CAPS: Caps = {
-        let caps = Caps::NONE.batch(4).cancel().taint().query().price().outputs();
+        let caps = Caps::NONE.batch(4).cancel().taint().query().list().price().outputs();
+        let caps = if EVENTS { caps.events() } else { caps };
         if HOLD > 0 { caps.long_poll(Duration::from_secs(HOLD)) } else { caps }
     };
     type Spec = Spec;
     type Raw = Raw;
     type Output = usize;
     type Query = ();
+    type Filter = Filter;
 
     fn http(&self) -> &consign_http::Client {
         &self.http
@@ -247,10 +284,11 @@ impl<const HOLD: u64> Provider for Fake<HOLD> {
                 *count += 1;
                 *count - 1
             };
-            let seen = Seen { ticket: ticket.data().to_owned(), n, at: world.now(), hold };
+            let seen =
+                Seen { ticket: ticket.data().to_owned(), n, at: world.now(), hold, events: look == Look::Events };
             world.looks.lock().unwrap().push(seen.clone());
             let play = world.play.lock().unwrap().clone();
-            let items = world.act(play(&seen), hold.is_some()).await?;
+            let items = world.act(play(&seen), look != Look::Now).await?;
             Ok(Snapshot::new(items, Raw::new(world)))
         })
     }
@@ -277,7 +315,21 @@ impl<const HOLD: u64> Provider for Fake<HOLD> {
             self.world.paged.lock().unwrap().push(cursor.map(str::to_owned));
             let (ids, next) = self.world.pages.lock().unwrap().pop_front().expect("no more pages")?;
             let found = |id| (Ticket::new(Self::NAME, 1, id), Snapshot::new(queued(), Raw::new(&self.world)));
-            Ok(Page { jobs: ids.into_iter().map(found).collect(), next })
+            Ok(Page::new(ids.into_iter().map(found).collect(), next))
+        })
+    }
+    fn list<'a>(
+        &'a self,
+        filter: &'a Filter,
+        cursor: Option<&'a str>,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<Page<Self>>> {
+        Box::pin(async move {
+            let mut page = self.query(&(), cursor, cx).await?;
+            let (out, jobs) = page.jobs.into_iter().partition(|(ticket, _)| ticket.data().starts_with(filter.without));
+            page.jobs = jobs;
+            let out: Vec<(Ticket, _)> = out;
+            Ok(page.filtered(out.into_iter().map(|(ticket, _)| ticket)))
         })
     }
     fn outputs(_: &Job<Self>, snapshot: &Snapshot<Self>) -> usize {
@@ -285,12 +337,13 @@ impl<const HOLD: u64> Provider for Fake<HOLD> {
     }
 }
 
-impl<const HOLD: u64> Batch for Fake<HOLD> {}
-impl<const HOLD: u64> Cancel for Fake<HOLD> {}
-impl<const HOLD: u64> Taint for Fake<HOLD> {}
-impl<const HOLD: u64> Query for Fake<HOLD> {}
-impl<const HOLD: u64> Priced for Fake<HOLD> {}
-impl<const HOLD: u64> Outputs for Fake<HOLD> {}
+impl<const HOLD: u64, const EVENTS: bool> Batch for Fake<HOLD, EVENTS> {}
+impl<const HOLD: u64, const EVENTS: bool> Cancel for Fake<HOLD, EVENTS> {}
+impl<const HOLD: u64, const EVENTS: bool> Taint for Fake<HOLD, EVENTS> {}
+impl<const HOLD: u64, const EVENTS: bool> Query for Fake<HOLD, EVENTS> {}
+impl<const HOLD: u64, const EVENTS: bool> List for Fake<HOLD, EVENTS> {}
+impl<const HOLD: u64, const EVENTS: bool> Priced for Fake<HOLD, EVENTS> {}
+impl<const HOLD: u64, const EVENTS: bool> Outputs for Fake<HOLD, EVENTS> {}
 
 pub(crate) fn item(state: State, finished: bool) -> Item {
     Item::new(Some("item"), state, finished)

@@ -11,5 +11,7 @@ mod many;
 mod pages;
 mod random;
 mod secrets;
+mod streams;
 mod submitting;
+mod turns;
 mod waiting;

@@ -1,5 +1,5 @@
-//! Queries over pages: duplicates, circles, errors.
-use consign_core::{Delivery, ErrorKind, Jobs};
+//! Queries and lists over pages: duplicates, circles, errors.
+use consign_core::{Delivery, DynJobs, ErrorKind, Jobs};
 
 use crate::fake::*;
 
@@ -46,4 +46,24 @@ async fn an_error_is_tried_again_as_any_read_and_then_comes_after_what_was_found
     assert_eq!(found(pages).await.0, ["a", "b"]);
     let pages = vec![page(&["a"], "1"), Err(status(403))];
     assert_eq!(found(pages).await.0, ["a", "forbidden"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_goes_on_over_pages_of_which_a_filter_leaves_nothing_but_not_in_circles() {
+    let listed = async |pages: Vec<PageAnswer>| {
+        let (jobs, world): (Jobs<Polled>, _) = jobs();
+        world.pages.lock().unwrap().extend(pages);
+        let (mut list, mut found) = (DynJobs::new(jobs).list(), Vec::new());
+        while let Some(next) = list.next().await {
+            found.push(next.map_or_else(|e| e.kind().as_str().to_owned(), |f| f.job.ticket().data().to_owned()));
+        }
+        found
+    };
+    let out: Vec<&'static str> = (0..150).map(|n| &*format!("-{n}").leak()).collect();
+    let mut pages: Vec<_> = (0..150).map(|n| page(&[out[n]], &n.to_string())).collect();
+    pages.push(page(&["a", "-150"], ""));
+    assert_eq!(listed(pages).await, ["a"]);
+    let mut pages: Vec<_> = (0..101).map(|n| page(&["-0"], &n.to_string())).collect();
+    pages.push(page(&["a"], ""));
+    assert_eq!(listed(pages).await, ["undecodable answer"]);
 }

@@ -283,6 +283,7 @@ impl Provider for Civitai {
     type Raw = JobStatusCollection;
     type Output = Images;
     type Query = JobQuery;
+    type Filter = ();
 
     fn http(&self) -> &consign_http::Client {
         self.client.http()
@@ -434,7 +435,7 @@ impl Provider for Civitai {
                 jobs.jobs = Some(vec![job]);
                 Some((ticket, snapshot(jobs)))
             });
-            Ok(Page { jobs: found.collect(), next: page.cursor })
+            Ok(Page::new(found.collect(), page.cursor))
         })
     }
     fn outputs(job: &Job, snapshot: &Snapshot<Self>) -> Images {

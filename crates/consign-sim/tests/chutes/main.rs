@@ -5,4 +5,5 @@ mod common;
 mod credentials;
 mod jobs;
 mod neighbours;
+mod program;
 mod runner;

@@ -24,5 +24,5 @@ async fn a_batch_of_pictures_is_made_under_one_ticket_and_saved() {
     assert_eq!(told.lines().filter(|line| line.contains(": succeeded, ")).count(), 3, "{told}");
     assert!(told.contains("a lighthouse in a storm: succeeded"), "{told}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
-    assert_eq!(sim.ledger().submissions(), 3);
+    assert_eq!(sim.ledger().submissions(), 1);
 }

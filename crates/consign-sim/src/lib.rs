@@ -51,7 +51,7 @@
 //! # }
 //! ```
 //!
-//! What becomes of jobs is told in [`civitai`]; what can go wrong on the way in [`Fault`] and [`Rule`].
+//! What becomes of jobs is told in [`civitai`] and [`chutes`]; what can go wrong on the way in [`Fault`] and [`Rule`].
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

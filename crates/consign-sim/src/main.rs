@@ -125,14 +125,15 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         .speed(arguments.speed)
         .workers(arguments.workers)
         .shape(arguments.numind_shape)
+        .most_per_page(300)
         .start(SystemTime::now())
         .ledger_limit(1000)
         .build();
     let numind_server = numind.serve(beside(server.url())).await.map_err(|e| format!("numind: {e}"))?;
     let mut out = std::io::stdout();
-    writeln!(out, "civitai {}", server.url()).map_err(|e| e.to_string())?;
-    writeln!(out, "numind {}", numind_server.url()).map_err(|e| e.to_string())?;
-    out.flush().map_err(|e| e.to_string())?;
+    // In one piece: a reader that has seen its line may go away.
+    let lines = [format!("civitai {}\n", server.url()), format!("numind {}\n", numind_server.url())];
+    out.write_all(lines.concat().as_bytes()).and_then(|()| out.flush()).map_err(|e| e.to_string())?;
     stopped().await.map_err(|e| e.to_string())
 }
 

@@ -286,7 +286,7 @@ impl World {
             id,
             kind: order.kind,
             account: order.account,
-            organization: order.organization,
+            organization: plan.organization.clone().or(order.organization),
             project: order.project,
             input: order.input,
             subject: order.subject,

@@ -223,6 +223,9 @@ async fn lists_are_paged_newest_first_and_parameters_that_cannot_be_read_are_nam
     assert_eq!(shown, ids[3..6]);
     assert_eq!(ask(&sim, "GET /api/jobs?skip=7").await.ok()["items"], json!([]));
     assert_eq!(ask(&sim, "GET /api/jobs").await.ok()["perPage"], 30);
+    let owned = job(&sim, &json!({"organization": "org-5"})).await;
+    let page = ask(&sim, "GET /api/jobs?organization=org-5").await.ok();
+    assert_eq!([&page["totalCount"], &page["items"][0]["id"]], [&json!(1), &json!(owned)]);
     let wrong = [
         ("jobs?skip=-1", "query parameter skip"),
         ("jobs?skip=", "query parameter skip"),

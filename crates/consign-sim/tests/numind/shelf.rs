@@ -115,7 +115,11 @@ async fn files_become_documents_and_give_their_bytes_back() {
     let document = tell(&sim, &convert, &json!({"rasterizationDPI": 300})).await.ok();
     assert_eq!([&document["docInfo"]["type"], &document["docInfo"]["dpi"]], [&json!("image"), &json!(300)]);
     let newer = json!({"rasterizationDPI": "automatic", "tokenBudgetType": "all-pages", "imageWidth": "automatic"});
-    assert_eq!(tell(&sim, &convert, &newer).await.ok()["docInfo"]["partCount"], 1);
+    let document = tell(&sim, &convert, &newer).await.ok();
+    assert_eq!(document["docInfo"]["partCount"], 1);
+    let pages = format!("GET /api/documents/{}/parts", document["docInfo"]["documentId"].as_str().unwrap());
+    assert!(ask(&sim, &format!("{pages}/0/image")).await.body.starts_with(b"\x89PNG"));
+    assert_eq!(ask(&sim, &format!("{pages}/1/image")).await.refusal(), (404, "PartNotFound".to_owned()));
     assert_eq!(tell(&sim, &convert, &json!({"rasterizationDPI": 0})).await.status, 400);
     let nameless = send(&sim, "POST /api/files", &[octets], "x").await;
     assert_eq!(nameless.text(), "Invalid value for: header x-file-name");

@@ -136,6 +136,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         .speed(arguments.speed)
         .workers(arguments.workers)
         .shape(arguments.numind_shape)
+        .most_per_page(300)
         .start(SystemTime::now())
         .ledger_limit(1000)
         .build();

@@ -83,7 +83,7 @@ async fn the_state_follows_from_what_a_record_holds() {
         assert_eq!((look.state().as_str(), look.finished(), item.reason), (state, finished, reason), "{members}");
         assert!(item.message.as_deref().unwrap_or_default().contains(message), "{members}: {:?}", item.message);
         assert_eq!(item.id.as_deref(), Some(ID));
-        assert_eq!(look.raw().unwrap().job_id, *ID);
+        assert_eq!(&*look.raw().unwrap().job_id, ID);
     }
 }
 

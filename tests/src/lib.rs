@@ -9,6 +9,8 @@ pub mod measured;
 pub mod plain;
 #[cfg(feature = "civitai")]
 pub mod scripted;
+#[cfg(feature = "numind")]
+pub mod scripted_numind;
 
 #[cfg(all(doctest, feature = "bacalhau", feature = "chutes", feature = "civitai", feature = "numind"))]
 #[doc = include_str!("../../README.md")]

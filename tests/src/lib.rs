@@ -2,6 +2,7 @@
 
 #[cfg(feature = "civitai")]
 pub mod bare;
+pub mod conformance;
 pub mod in_process;
 #[cfg(feature = "civitai")]
 pub mod many;

@@ -27,6 +27,9 @@ pub struct Caps {
     pub outputs: bool,
     /// What jobs print can be read while they run.
     pub logs: bool,
+    /// The least time between two requests, unless [`JobsBuilder::spacing`](crate::JobsBuilder::spacing) says
+    /// otherwise: what the service bears from one client. Zero: no bound.
+    pub spacing: Duration,
 }
 
 impl Caps {
@@ -42,6 +45,7 @@ impl Caps {
         price: false,
         outputs: false,
         logs: false,
+        spacing: Duration::ZERO,
     };
     /// With a stream of events for each job.
     #[must_use]
@@ -65,6 +69,12 @@ impl Caps {
     #[must_use]
     pub const fn cancel(mut self) -> Self {
         self.cancel = true;
+        self
+    }
+    /// With at least this long between two requests.
+    #[must_use]
+    pub const fn spacing(mut self, apart: Duration) -> Self {
+        self.spacing = apart;
         self
     }
     /// With [`Taint`].

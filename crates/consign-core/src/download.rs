@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use consign_http::{Body, BoxFuture, ByteStream, Clock, Delivery, ErrorKind, Failure, Retry, Transport, timeout};
+use consign_http::{
+    Body, BoxFuture, ByteStream, Clock, Delivery, ErrorKind, Failure, Reply, Retry, Transport, timeout,
+};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_RANGE, RANGE,
 };
@@ -14,6 +17,7 @@ use tracing::Instrument;
 
 use crate::policy::not_before;
 use crate::sink::{Memory, Part, Sink};
+use crate::turns::Turns;
 use crate::{Error, Job, Provider, Result, RetryPolicy, Ticket, file_name};
 
 /// How long a host may be silent.
@@ -24,6 +28,8 @@ const EXPIRES_SOON: Duration = Duration::from_secs(5);
 const HEAD: usize = 16;
 /// The largest file, in bytes, unless [`Artifact::largest`] says otherwise.
 const LARGEST: u64 = 16 << 30;
+/// How many of several artifacts are fetched at once.
+const AT_ONCE: usize = 4;
 
 /// Where an artifact lies at the moment.
 #[derive(Clone)]
@@ -49,15 +55,35 @@ pub trait Locate: Send + Sync + 'static {
     fn locate(&self, renew: bool) -> BoxFuture<'_, Result<Location>>;
 }
 
+/// Fetches an artifact through the provider's own client: where it lies on the provider's origin and needs its
+/// credential. The client sends that nowhere else.
+pub trait Open: Send + Sync + 'static {
+    /// Asks for the whole content, from its beginning.
+    ///
+    /// # Errors
+    /// What the provider answered. [`Error::retry`] says whether the download tries again.
+    fn open(&self) -> BoxFuture<'_, Result<Reply<ByteStream>>>;
+}
+
+/// Where the content comes from.
+#[derive(Clone)]
+enum Source {
+    /// Another host, without a credential.
+    Place(Arc<dyn Locate>),
+    /// The provider itself, when it is this program's turn to ask.
+    Client(Arc<dyn Open>, Arc<Turns>),
+}
+
 /// Looks at the first bytes of a content and says what is wrong with them.
 pub type ContentCheck = fn(&[u8]) -> Result<(), &'static str>;
 
-/// Something a job made that can be fetched. No credential is sent to its host.
+/// Something a job made that can be fetched. No credential is sent to its host, unless that is the provider itself.
 #[derive(Clone)]
 pub struct Artifact {
     stem: String,
     ticket: Ticket,
-    locate: Arc<dyn Locate>,
+    source: Source,
+    own_name: bool,
     check: Option<ContentCheck>,
     largest: u64,
     transport: Arc<dyn Transport>,
@@ -70,11 +96,19 @@ impl Artifact {
     /// An artifact of `job`, named `stem`; the ending comes from the media type unless `stem` has one.
     /// A stem that cannot be a file name everywhere is made one, and stays different from others.
     pub fn new<P: Provider>(job: &Job<P>, stem: &str, locate: Arc<dyn Locate>) -> Self {
+        Self::of(job, stem, Source::Place(locate))
+    }
+    /// An artifact of `job` that the provider's own client fetches, named as by [`Artifact::new`].
+    pub fn opened<P: Provider>(job: &Job<P>, stem: &str, open: Arc<dyn Open>) -> Self {
+        Self::of(job, stem, Source::Client(open, job.shared().turns.clone()))
+    }
+    fn of<P: Provider>(job: &Job<P>, stem: &str, source: Source) -> Self {
         let shared = job.shared();
         Self {
             stem: stem.to_owned(),
             ticket: job.ticket().clone(),
-            locate,
+            source,
+            own_name: false,
             check: None,
             largest: LARGEST,
             transport: shared.transport.clone(),
@@ -82,6 +116,14 @@ impl Artifact {
             retry: shared.retry,
             span: job.span().clone(),
         }
+    }
+    /// The same artifact, whose stem is a file's own name, or a relative path with `/`: it is saved without an ending
+    /// being added, and in the folders of its path if every part of that is a file name which is safe everywhere.
+    /// Any other becomes one name that is, and stays different from others.
+    #[must_use]
+    pub fn own_name(mut self) -> Self {
+        self.own_name = true;
+        self
     }
     /// The same artifact, refused unless its first bytes (at least 16, or all) pass `check`.
     #[must_use]
@@ -98,7 +140,8 @@ impl Artifact {
     /// The URL at the moment; it may expire, and it may be signed.
     ///
     /// # Errors
-    /// What asking the provider reported.
+    /// What asking the provider reported; [`ErrorKind::Unsupported`] if the content is to be had only with the
+    /// provider's credential.
     pub async fn url(&self) -> Result<String> {
         self.located().instrument(self.span.clone()).await.map(|l| l.url)
     }
@@ -114,7 +157,10 @@ impl Artifact {
             tokio::fs::create_dir_all(folder).await.map_err(|e| self.io("make the folder", folder, e))?;
             let mut part = self.part(folder).await?;
             let media = self.fetch(&mut part).await?;
-            self.finish(part, &folder.join(self.name(&media))).await
+            let path = folder.join(self.name(&media));
+            let inner = path.parent().unwrap_or(folder);
+            tokio::fs::create_dir_all(inner).await.map_err(|e| self.io("make the folder", inner, e))?;
+            self.finish(part, &path).await
         };
         self.told(save).await
     }
@@ -131,6 +177,32 @@ impl Artifact {
             self.finish(part, path).await
         };
         self.told(save).await
+    }
+    /// Saves several in `folder` as [`Artifact::save_to`] does, four at a time; gives their paths, in order.
+    ///
+    /// # Errors
+    /// The first that failed. After it no other is begun; those that are whole stay.
+    pub async fn save_all(
+        artifacts: impl IntoIterator<Item = &Artifact>,
+        folder: impl AsRef<Path>,
+    ) -> Result<Vec<PathBuf>> {
+        let (folder, mut artifacts) = (folder.as_ref(), artifacts.into_iter().enumerate());
+        let (mut flights, mut paths, mut failed) = (FuturesUnordered::new(), Vec::new(), None);
+        loop {
+            while failed.is_none()
+                && flights.len() < AT_ONCE
+                && let Some((n, artifact)) = artifacts.next()
+            {
+                flights.push(Box::pin(async move { (n, artifact.save_to(folder).await) }));
+            }
+            match flights.next().await {
+                Some((n, Ok(path))) => paths.push((n, path)),
+                Some((_, Err(error))) => failed = failed.or(Some(error)),
+                None => break,
+            }
+        }
+        paths.sort_unstable();
+        failed.map_or(Ok(paths.into_iter().map(|(_, path)| path).collect()), Err)
     }
     /// The whole content in memory, at most `limit` bytes.
     ///
@@ -164,7 +236,10 @@ impl Artifact {
         file_name::safe(&self.stem)
     }
     /// The file's name: the stem, made safe, with an ending by media type unless it has one.
-    fn name(&self, media: &str) -> String {
+    fn name(&self, media: &str) -> PathBuf {
+        if self.own_name {
+            return file_name::safe_path(&self.stem);
+        }
         let ending = match media.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
             "image/png" => "png",
             "image/jpeg" | "image/jpg" => "jpg",
@@ -183,16 +258,22 @@ impl Artifact {
                 && end.bytes().any(|b| b.is_ascii_alphabetic())
         };
         match self.stem.rsplit_once('.') {
-            Some((_, end)) if is_ending(end) => file_name::safe_and_distinct(&self.stem),
-            _ => file_name::safe_and_distinct(&format!("{}.{ending}", self.stem)),
+            Some((_, end)) if is_ending(end) => file_name::safe_and_distinct(&self.stem).into(),
+            _ => file_name::safe_and_distinct(&format!("{}.{ending}", self.stem)).into(),
         }
     }
     async fn located(&self) -> Result<Location> {
-        let located = self.locate.locate(false).await.map_err(|e| e.with_ticket(&self.ticket))?;
-        if self.expires_soon(&located) { self.relocated().await } else { Ok(located) }
+        let located = self.locate(false).await?;
+        if self.expires_soon(&located) { self.locate(true).await } else { Ok(located) }
     }
-    async fn relocated(&self) -> Result<Location> {
-        self.locate.locate(true).await.map_err(|e| e.with_ticket(&self.ticket))
+    async fn locate(&self, renew: bool) -> Result<Location> {
+        match &self.source {
+            Source::Place(locate) => locate.locate(renew).await.map_err(|e| e.with_ticket(&self.ticket)),
+            Source::Client(..) => {
+                let what = format!("{} has no address that works without the credential", self.shown());
+                Err(Error::new(ErrorKind::Unsupported, Delivery::NotSent, what).with_ticket(&self.ticket))
+            }
+        }
     }
     fn expires_soon(&self, location: &Location) -> bool {
         location.expires.is_some_and(|at| at <= self.clock.wall() + EXPIRES_SOON)
@@ -211,16 +292,19 @@ impl Artifact {
     /// Brings the whole content into `sink`; gives the media type.
     async fn fetch(&self, sink: &mut dyn Sink) -> Result<String> {
         let mut got = Got::default();
-        let (mut location, mut renewed, mut failures) = (self.located().await?, false, 0);
+        let (mut location, mut renewed, mut failures) = match self.source {
+            Source::Place(_) => (Some(self.located().await?), false, 0),
+            Source::Client(..) => (None, true, 0),
+        };
         loop {
-            let error = match self.fetch_once(&location, &mut got, sink).await {
+            let error = match self.fetch_once(location.as_ref(), &mut got, sink).await {
                 Ok(()) => return Ok(got.media),
                 Err(error) => error,
             };
             // A signed address that does not work any more is refused in one of these ways.
             if matches!(error.status(), Some(400 | 401 | 403 | 404 | 410)) && !renewed {
                 tracing::debug!(%error, "asking for a new address");
-                (location, renewed) = (self.relocated().await?, true);
+                (location, renewed) = (Some(self.locate(true).await?), true);
                 continue;
             }
             failures += 1;
@@ -237,13 +321,17 @@ impl Artifact {
             }
             tracing::debug!(%error, got = got.length, ?pause, "going on with the download");
             self.clock.sleep(pause).await;
-            if self.expires_soon(&location) {
-                location = self.relocated().await?;
+            if location.as_ref().is_some_and(|location| self.expires_soon(location)) {
+                location = Some(self.locate(true).await?);
             }
         }
     }
-    async fn fetch_once(&self, location: &Location, got: &mut Got, sink: &mut dyn Sink) -> Result<()> {
-        let answer = self.request(location, got).await;
+    async fn fetch_once(&self, location: Option<&Location>, got: &mut Got, sink: &mut dyn Sink) -> Result<()> {
+        let answer = match (&self.source, location) {
+            (Source::Client(open, turns), _) => self.ask(&**open, turns).await,
+            (Source::Place(_), Some(location)) => self.request(location, got).await,
+            (Source::Place(_), None) => Err(self.error(ErrorKind::NotFound, "it is not known where it lies")),
+        };
         let before = got.length;
         let answer = answer.and_then(|response| {
             let fits = got.begin(response.status(), response.headers());
@@ -312,6 +400,15 @@ impl Artifact {
     fn misfit(&self, what: &str, resumed: bool) -> Error {
         let error = self.error(ErrorKind::Decode, what);
         if resumed { error.with_retry(Retry::Backoff) } else { error }
+    }
+    /// Asks the provider itself, for the whole.
+    async fn ask(&self, open: &dyn Open, turns: &Turns) -> Result<http::Response<ByteStream>> {
+        turns.wait(&*self.clock).await;
+        let reply = open.open().await.map_err(|e| e.with_ticket(&self.ticket))?;
+        let (status, headers) = (reply.status(), reply.headers().clone());
+        let mut response = http::Response::new(reply.into_value());
+        (*response.status_mut(), *response.headers_mut()) = (status, headers);
+        Ok(response)
     }
     async fn request(&self, location: &Location, got: &Got) -> Result<http::Response<ByteStream>> {
         let bad = |what: &str| self.error(ErrorKind::Decode, format_args!("the address of the file {what}"));

@@ -1,7 +1,10 @@
 //! File names from servers, made safe: they stay in the chosen folder on any operating system.
+use std::path::PathBuf;
 
 /// The longest name, in bytes; the usual limit of file systems is 255.
 const LONGEST: usize = 120;
+/// The longest relative path whose folders are kept, in bytes and in parts.
+const LONGEST_PATH: (usize, usize) = (200, 16);
 
 /// A name that is one path component everywhere: no separators, no control characters, no reserved
 /// device names, no leading dot, no trailing dot or blank; never empty. A long name keeps its end,
@@ -48,13 +51,25 @@ pub(crate) fn safe_and_distinct(name: &str) -> String {
     }
 }
 
+/// Where a file that a server named by a relative path lies below a folder: in its own folders, if every part of
+/// the path is a file name that is safe everywhere as it is; else right in the folder, as [`safe_and_distinct`].
+pub(crate) fn safe_path(name: &str) -> PathBuf {
+    let (bytes, parts) = LONGEST_PATH;
+    let fits = name.len() <= bytes && name.split('/').count() <= parts;
+    if fits && name.split('/').all(|part| safe(part) == part) {
+        name.split('/').collect()
+    } else {
+        safe_and_distinct(name).into()
+    }
+}
+
 fn is_port(c: char) -> bool {
     c.is_ascii_digit() || matches!(c, '¹' | '²' | '³')
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{safe, safe_and_distinct};
+    use super::{safe, safe_and_distinct, safe_path};
 
     #[test]
     fn a_hostile_name_becomes_one_harmless_component() {
@@ -85,6 +100,51 @@ mod tests {
         assert!(long.len() <= 120 && long.ends_with(".png"));
         // Fifty million characters take no longer than a few.
         assert!(safe(&"/".repeat(50_000_000)).len() <= 120);
+    }
+
+    #[test]
+    fn folders_in_a_name_are_kept_only_if_every_part_is_safe_everywhere() {
+        use std::path::{Component, Path};
+        for kept in ["a.txt", "checkpoints/epoch 1.json", "a/b/c/d", "_chute.log.1", "ünï/猫", "a..b/c"] {
+            assert_eq!(safe_path(kept), Path::new(kept));
+        }
+        let (deep, long) = ("a/".repeat(16) + "b", "abcdefghijklmnopqrst/".repeat(10) + "b");
+        for hostile in [
+            "..",
+            "../x",
+            "a/../../x",
+            "/etc/passwd",
+            "a//b",
+            "a/",
+            "./a",
+            "",
+            "C:/x",
+            "C:\\x",
+            "\\\\host\\share\\x",
+            "a\\..\\b",
+            "a/CON",
+            "nul/x",
+            "COM1.txt/x",
+            "a/b.",
+            "a /b",
+            "a/b:stream",
+            "a/\u{202e}b",
+            ".ssh/config",
+            "a\n/b",
+            "a\0b/c",
+            "a/...",
+            &deep,
+            &long,
+        ] {
+            let path = safe_path(hostile);
+            assert!(
+                path.components().all(|part| matches!(part, Component::Normal(_))) && path.components().count() == 1
+            );
+            assert!(!path.to_str().unwrap().contains(['/', '\\', ':', '\n', '\0']), "{hostile:?}");
+            assert_ne!(path, Path::new(hostile));
+        }
+        assert_ne!(safe_path("../x"), safe_path("..\\x"));
+        assert!(safe_path(&"/".repeat(50_000_000)).as_os_str().len() <= 140);
     }
 
     #[test]

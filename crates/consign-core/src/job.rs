@@ -11,8 +11,8 @@ use tracing::Instrument;
 use crate::jobs::Shared;
 use crate::policy::Repeat;
 use crate::{
-    Cancel, Cx, Event, Finished, Jobs, Look, Outputs, Pace, Provider, Result, Snapshot, Taint, TaintReason, Ticket,
-    WaitPolicy, Watch,
+    Cancel, Cx, Event, Finished, Item, Jobs, Look, Outputs, Pace, Provider, Reason, Result, Snapshot, State, Taint,
+    TaintReason, Ticket, WaitPolicy, Watch,
 };
 
 /// One job: what one submission made, with one ticket and one or more items. Clones are cheap.
@@ -85,6 +85,17 @@ impl<P: Provider> Job<P> {
         self.0.cancelled.load(Ordering::Relaxed)
     }
 
+    /// A look as this program knows it: an item that was cancelled here and then lost was not lost.
+    pub(crate) fn known(&self, mut snapshot: Snapshot<P>) -> Snapshot<P> {
+        if self.is_cancelled() {
+            let lost = |item: &&mut Item| item.state == State::Failed && item.reason == Some(Reason::Lost);
+            for item in snapshot.items_mut().iter_mut().filter(lost) {
+                (item.state, item.reason) = (State::Cancelled, None);
+            }
+        }
+        snapshot
+    }
+
     /// Reads the job once.
     ///
     /// # Errors
@@ -92,7 +103,8 @@ impl<P: Provider> Job<P> {
     pub async fn look(&self) -> Result<Snapshot<P>> {
         let shared = self.shared();
         let read = shared.call(Repeat::Always, || shared.provider.look(self.ticket(), Look::Now, self.cx()));
-        read.instrument(self.span().clone()).await.map_err(|e| e.with_ticket(self.ticket()))
+        let seen = read.instrument(self.span().clone()).await;
+        seen.map(|snapshot| self.known(snapshot)).map_err(|e| e.with_ticket(self.ticket()))
     }
     /// Waits for the job's end. Nothing happens until the call is awaited.
     ///

@@ -1,6 +1,7 @@
 //! `Jobs`: a provider with its policies, where every call begins.
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use consign_http::{CallOptions, Clock, Retry, Transport};
 
@@ -8,6 +9,7 @@ use consign_http::{CallOptions, Clock, Retry, Transport};
 use consign_http::ErrorKind;
 
 use crate::policy::{Budget, Repeat, not_before, scaled};
+use crate::turns::Turns;
 use crate::{
     Batch, Cx, Error, FromEnv, Job, List, Pages, Price, Priced, Provider, Query, Result, RetryPolicy, SubmitAll,
     SubmitCall, Ticket, WaitPolicy, WatchAll,
@@ -28,6 +30,7 @@ pub(crate) struct Shared<P: Provider> {
     pub(crate) wait: WaitPolicy,
     chance: Mutex<fastrand::Rng>,
     budget: Budget,
+    pub(crate) turns: Arc<Turns>,
 }
 
 /// Settings of [`Jobs`] being made.
@@ -37,6 +40,7 @@ pub struct JobsBuilder<P> {
     retry: RetryPolicy,
     wait: WaitPolicy,
     seed: Option<u64>,
+    spacing: Duration,
 }
 
 impl<P: Provider> Jobs<P> {
@@ -46,7 +50,8 @@ impl<P: Provider> Jobs<P> {
     }
     /// The jobs of `provider`, with policies to be set.
     pub fn builder(provider: P) -> JobsBuilder<P> {
-        JobsBuilder { provider, retry: RetryPolicy::default(), wait: WaitPolicy::default(), seed: None }
+        let (retry, wait) = (RetryPolicy::default(), WaitPolicy::default());
+        JobsBuilder { provider, retry, wait, seed: None, spacing: P::CAPS.spacing }
     }
     /// The provider, for what only it has.
     pub fn provider(&self) -> &P {
@@ -153,6 +158,7 @@ impl<P: Provider> Shared<P> {
     ) -> Result<T> {
         let mut attempt = 1;
         loop {
+            self.turns.wait(&*self.clock).await;
             let error = match send().await {
                 Ok(value) => {
                     self.budget.succeeded();
@@ -194,6 +200,16 @@ impl<P: Provider> JobsBuilder<P> {
         self.wait = policy;
         self
     }
+    /// The least time between the beginnings of two requests, over all the calls, waits and watches of these
+    /// jobs; zero bounds nothing. Default: the provider's [`Caps::spacing`](crate::Caps::spacing).
+    ///
+    /// Many jobs then take turns: a hundred of them with a second between two requests are each looked at every
+    /// hundred seconds. A look whose turn does not come before the deadline of its wait is left out.
+    #[must_use]
+    pub fn spacing(mut self, apart: Duration) -> Self {
+        self.spacing = apart;
+        self
+    }
     /// Makes chance (the spread of pauses) repeatable, for tests.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -215,6 +231,7 @@ impl<P: Provider> JobsBuilder<P> {
             wait: self.wait,
             chance: Mutex::new(chance),
             budget: Budget::new(),
+            turns: Arc::new(Turns::new(self.spacing)),
             provider: self.provider,
         };
         Jobs { shared: Arc::new(shared), cx: Arc::default() }

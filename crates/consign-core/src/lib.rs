@@ -28,11 +28,12 @@ mod state;
 mod submit;
 mod ticket;
 mod track;
+mod turns;
 mod watch;
 
 pub use caps::{Batch, Cancel, Caps, List, Logs, Outputs, Priced, Query, Taint};
 pub use consign_http::{BoxFuture, CallOptions, Clock, Delivery, ErrorKind, Retry, Violation, Violations};
-pub use download::{Artifact, ContentCheck, Locate, Location};
+pub use download::{Artifact, ContentCheck, Locate, Location, Open};
 pub use dynamic::{
     DynEvent, DynFinished, DynFound, DynJob, DynJobs, DynPages, DynSnapshot, DynWaitCall, DynWatch, DynWatchAll,
 };

@@ -71,7 +71,8 @@ pub enum Reason {
     TimedOut,
     /// An allowance was used up.
     Quota,
-    /// The provider lost it.
+    /// The provider lost it: it ended and nobody reported how. After a cancellation by the same [`Job`] such an
+    /// item counts as cancelled.
     Lost,
 }
 
@@ -133,8 +134,8 @@ impl<P: Provider> Snapshot<P> {
     pub fn new(items: Vec<Item>, raw: P::Raw) -> Self {
         Self { items, raw: Some(Arc::new(raw)) }
     }
-    /// A snapshot without a record, made by the engine.
-    pub(crate) fn bare(items: Vec<Item>) -> Self {
+    /// A snapshot without a record: there is none to be had.
+    pub fn bare(items: Vec<Item>) -> Self {
         Self { items, raw: None }
     }
     /// The items, in the provider's order.
@@ -144,7 +145,10 @@ impl<P: Provider> Snapshot<P> {
     pub(crate) fn into_items(self) -> Vec<Item> {
         self.items
     }
-    /// The provider's own record; `None` when the job is gone.
+    pub(crate) fn items_mut(&mut self) -> &mut [Item] {
+        &mut self.items
+    }
+    /// The provider's own record; `None` when the job is gone, or its record cannot be had.
     pub fn raw(&self) -> Option<&P::Raw> {
         self.raw.as_deref()
     }

@@ -162,6 +162,11 @@ impl Track {
         }
     }
 
+    /// The same moment, or the deadline if that comes first.
+    pub(crate) fn in_time(&self, at: Instant) -> Instant {
+        self.deadline.map_or(at, |deadline| at.min(deadline.at))
+    }
+
     /// The next look. `may_hold`: a place among the held connections is free.
     pub(crate) fn plan(&self, now: Instant, may_hold: bool) -> Plan {
         let mut at = self.next_at().max(now);
@@ -209,7 +214,9 @@ impl Track {
             (false, _) => 0,
         };
         if lifeless && self.unclear >= policy.patience {
-            let what = format!("{} looks showed no state and no sign of life; the job may go on", self.unclear);
+            let said = self.items.iter().find_map(|item| item.message.as_deref()).unwrap_or_default();
+            let (colon, looks) = (if said.is_empty() { "" } else { ": " }, self.unclear);
+            let what = format!("{looks} looks showed no state and no sign of life; the job may go on{colon}{said}");
             let error = Error::new(ErrorKind::Unreadable, Delivery::Unknown, what);
             steps.push(Step::Broken(self.about(error, seen.ticket)));
             return steps;

@@ -142,7 +142,7 @@ impl<P: Provider> Watched<P> {
             cancelled: self.job.is_cancelled(),
         };
         let _entered = self.job.span().enter();
-        let (steps, snapshot) = match flight.result {
+        let (steps, snapshot) = match flight.result.map(|snapshot| self.job.known(snapshot)) {
             Ok(snapshot) => (self.track.saw(snapshot.items().to_vec(), policy, &seen), Some(snapshot)),
             Err(error) => (self.track.failed(error, policy, &shared.retry, &seen), None),
         };
@@ -208,6 +208,8 @@ pub struct Watch<P: Provider> {
     policy: WaitPolicy,
     events: VecDeque<Result<Event<P>>>,
     flight: Option<BoxFuture<'static, Flight<P>>>,
+    /// When the look that is due may begin.
+    turn: Option<Instant>,
     sleep: Option<BoxFuture<'static, ()>>,
     over: bool,
 }
@@ -220,7 +222,7 @@ impl<P: Provider> Watch<P> {
         }
         let mut events = VecDeque::new();
         let over = watched.begin(&mut |event| events.push_back(event));
-        Self { watched, policy, events, flight: None, sleep: None, over }
+        Self { watched, policy, events, flight: None, turn: None, sleep: None, over }
     }
     /// The next event; `None` after the end.
     ///
@@ -256,16 +258,20 @@ impl<P: Provider> Stream for Watch<P> {
             }
             let now = this.watched.job.shared().clock.now();
             let plan = this.watched.track.plan(now, true);
-            if plan.at > now {
-                let clock = &this.watched.job.shared().clock;
-                let sleep = this.sleep.get_or_insert_with(|| clock.sleep(plan.at - now));
+            let shared = this.watched.job.shared();
+            let at = match plan.at {
+                at if at > now => at,
+                _ => this.watched.track.in_time(*this.turn.get_or_insert_with(|| shared.turns.take(now))),
+            };
+            if at > now {
+                let sleep = this.sleep.get_or_insert_with(|| shared.clock.sleep(at - now));
                 if sleep.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }
                 this.sleep = None;
                 continue;
             }
-            this.sleep = None;
+            (this.sleep, this.turn) = (None, None);
             this.flight = Some(this.watched.look(plan));
         }
     }
@@ -295,6 +301,8 @@ pub struct WatchAll<P: Provider> {
     flights: FuturesUnordered<BoxFuture<'static, (usize, Flight<P>)>>,
     held: usize,
     quiet_until: Option<Instant>,
+    /// When the next look may begin.
+    turn: Option<Instant>,
     /// The server asked for too long a pause: the error that every open job ends with.
     refused: Option<Error>,
     events: VecDeque<(usize, Result<Event<P>>)>,
@@ -312,6 +320,7 @@ impl<P: Provider> WatchAll<P> {
             flights: FuturesUnordered::new(),
             held: 0,
             quiet_until: None,
+            turn: None,
             refused: None,
             events: VecDeque::new(),
             sleep: None,
@@ -385,6 +394,10 @@ impl<P: Provider> WatchAll<P> {
             if at > now || self.quiet_until.is_some_and(|until| until > now) {
                 return;
             }
+            if *self.turn.get_or_insert_with(|| self.shared.turns.take(now)) > now {
+                return;
+            }
+            self.turn = None;
             self.due.pop();
             let Some(watched) = &self.watched[index] else { continue };
             let plan = watched.track.plan(now, self.held < holds);
@@ -404,7 +417,7 @@ impl<P: Provider> WatchAll<P> {
             return None;
         }
         let Reverse((due, _)) = self.due.peek()?;
-        Some(self.quiet_until.map_or(*due, |until| until.max(*due)))
+        [self.quiet_until, self.turn].into_iter().flatten().chain([*due]).max()
     }
 }
 

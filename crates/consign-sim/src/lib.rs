@@ -68,10 +68,12 @@ pub mod numind;
 mod serve;
 
 pub use chance::Durations;
+pub use chutes::Chutes;
 pub use civitai::{Civitai, Plan};
 pub use faults::{Fault, Faults, RetryAfter, Rule};
 pub use front::Broken;
 pub use ledger::{Entry, Ledger};
+pub use numind::NuMind;
 
 /// A simulator that a transport in the process can talk to.
 pub trait Simulator: Clone + std::fmt::Debug + Send + Sync + 'static {

@@ -209,18 +209,29 @@ pub(crate) fn jobs<const HOLD: u64>() -> (Jobs<Fake<HOLD>>, Arc<World>) {
     made()
 }
 
+/// The same, with at least this long between two requests.
+pub(crate) fn spaced<const HOLD: u64>(apart: Duration) -> (Jobs<Fake<HOLD>>, Arc<World>) {
+    let (fake, world) = fake();
+    (Jobs::builder(fake).seed(7).spacing(apart).build(), world)
+}
+
 /// The same with event streams.
 pub(crate) fn streamed<const HOLD: u64>() -> (Jobs<Fake<HOLD, true>>, Arc<World>) {
     made()
 }
 
 fn made<const HOLD: u64, const EVENTS: bool>() -> (Jobs<Fake<HOLD, EVENTS>>, Arc<World>) {
+    let (fake, world) = fake();
+    (Jobs::builder(fake).seed(7).build(), world)
+}
+
+fn fake<const HOLD: u64, const EVENTS: bool>() -> (Fake<HOLD, EVENTS>, Arc<World>) {
     let nowhere = consign_http::transport::from_fn(|_: http::Request<bytes::Bytes>| async move {
         Err(consign_http::Error::new(ErrorKind::Transport, Delivery::NotSent, "there is no network here"))
     });
     let fake = Fake::new(nowhere);
     let world = fake.world.clone();
-    (Jobs::builder(fake).seed(7).build(), world)
+    (fake, world)
 }
 
 impl<const HOLD: u64, const EVENTS: bool> Provider for Fake<HOLD, EVENTS> {

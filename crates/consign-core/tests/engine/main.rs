@@ -13,4 +13,5 @@ mod random;
 mod secrets;
 mod streams;
 mod submitting;
+mod turns;
 mod waiting;

@@ -7,11 +7,11 @@ pub mod in_process;
 #[cfg(feature = "civitai")]
 pub mod many;
 pub mod measured;
+#[cfg(feature = "numind")]
+pub mod numind;
 pub mod plain;
 #[cfg(feature = "civitai")]
 pub mod scripted;
-#[cfg(feature = "numind")]
-pub mod scripted_numind;
 
 #[cfg(all(doctest, feature = "bacalhau", feature = "chutes", feature = "civitai", feature = "numind"))]
 #[doc = include_str!("../../README.md")]

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use consign::numind::{Extracted, JsonSchema, NuMind, StructuredExtraction, Template, extract};
 use consign::{ErrorKind, Outcome};
-use consign_tests::scripted_numind::{events, jobs, json};
+use consign_tests::numind::{events, jobs, json};
 use serde::Deserialize;
 use serde_json::{Value, json as value};
 

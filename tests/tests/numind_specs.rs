@@ -6,7 +6,7 @@ use consign::numind::{
     StructuredExtraction, Template, TemplateGeneration, Upload,
 };
 use consign::{Delivery, ErrorKind, Jobs, Violations};
-use consign_tests::scripted_numind::{Asked, jobs, json, provider};
+use consign_tests::numind::{Asked, jobs, json, provider};
 use serde_json::{Value, json as value};
 
 fn list(violations: &Violations) -> Vec<(String, String, String)> {

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use consign::numind::{Api, NuMind, Record};
 use consign::{ErrorKind, Item, Outcome, Reason, State};
-use consign_tests::scripted_numind::{Asked, events, jobs, json, provider};
+use consign_tests::numind::{Asked, events, jobs, json, provider};
 use serde_json::{Value, json as value};
 
 fn record(status: &str, more: Value) -> Value {

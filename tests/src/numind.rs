@@ -1,11 +1,26 @@
-//! A NuMind that gives answers written in a test, for what the simulator never says, and keeps what it was asked.
+//! NuMind's jobs on a simulator; and on a service that gives answers written in a test and keeps what it was asked,
+//! for what the simulator never says.
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use consign::numind::{NuMind, NuMindBuilder};
-use consign::{Jobs, transport};
+use consign::{Jobs, TokioClock, transport};
 use http::StatusCode;
 use serde_json::Value;
+
+use crate::in_process::{keep_listening, wire};
+
+/// A provider at `sim`, with a clock that shows the simulator's date.
+pub fn simulated(sim: &consign_sim::NuMind, set: impl FnOnce(NuMindBuilder) -> NuMindBuilder) -> NuMind {
+    keep_listening();
+    let builder = NuMind::builder().base_url("http://numind.invalid").api_key("nm.test.token-0123456789");
+    set(builder).transport(wire(sim)).clock(TokioClock::starting_at(sim.now())).build().expect("a provider")
+}
+
+/// The jobs of `sim`.
+pub fn at(sim: &consign_sim::NuMind) -> Jobs<NuMind> {
+    Jobs::builder(simulated(sim, |builder| builder)).seed(1).build()
+}
 
 /// One request: method and target, header lines, body.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! What the test targets of this package share; and the code of the documents, compiled.
 
-#[cfg(feature = "civitai")]
+#[cfg(all(feature = "bacalhau", feature = "civitai"))]
 pub mod bare;
 #[cfg(feature = "chutes")]
 pub mod chutes;

@@ -109,6 +109,15 @@ async fn a_signature_counts_for_the_word_of_its_route_within_ten_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_simulator_in_a_hurry_takes_the_nonces_of_clients_that_are_in_none() {
+    let sim = accounts().speed(1e6).build();
+    pass(500).await;
+    assert_eq!(send(&sim, "GET /chutes/", &signed(ALICE, "1752998411", CHUTES), "").await.status, 200);
+    pass(100).await;
+    assert_eq!(send(&sim, "GET /chutes/", &signed(ALICE, "1752998411", CHUTES), "").await.status, 401);
+}
+
+#[tokio::test(start_paused = true)]
 async fn hotkeys_win_over_keys_and_only_registered_ones_have_an_account() {
     let sim = accounts().build();
     let bearer = format!("Bearer {}", Chutes::KEY);

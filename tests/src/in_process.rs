@@ -63,10 +63,29 @@ pub fn keep_listening() {
 /// The provider at `sim`.
 #[cfg(feature = "civitai")]
 pub fn provider(sim: &consign_sim::Civitai) -> Civitai {
+    provider_with(sim, "test-token-0123456789")
+}
+
+/// The provider at `sim`, with another token.
+#[cfg(feature = "civitai")]
+pub fn provider_with(sim: &consign_sim::Civitai, token: &str) -> Civitai {
     keep_listening();
     let now: SystemTime = sim.now();
-    let builder = Civitai::builder().base_url("http://civitai.invalid").token("test-token-0123456789");
+    let builder = Civitai::builder().base_url("http://civitai.invalid").token(token);
     builder.transport(wire(sim)).clock(consign_http::TokioClock::starting_at(now)).build().expect("a provider")
+}
+
+/// A clock that shows the simulator's date.
+pub fn clock<S: Simulator>(sim: &S) -> consign_http::TokioClock {
+    keep_listening();
+    consign_http::TokioClock::starting_at(sim.now())
+}
+
+/// A transport to where nobody listens.
+pub fn nobody() -> impl Transport {
+    consign_http::transport::from_fn(|_: http::Request<Bytes>| async {
+        Err(Error::new(ErrorKind::Transport, Delivery::NotSent, "the connection was refused"))
+    })
 }
 
 impl<S: Simulator> Transport for Wire<S> {

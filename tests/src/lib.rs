@@ -4,6 +4,7 @@
 pub mod bare;
 #[cfg(feature = "chutes")]
 pub mod chutes;
+pub mod conformance;
 pub mod in_process;
 #[cfg(feature = "civitai")]
 pub mod many;

@@ -396,6 +396,13 @@ async fn missing_credit_is_its_own_kind() {
 }
 
 #[tokio::test]
+async fn an_array_in_place_of_an_object_is_no_empty_answer() {
+    let error = answered(200, "application/json", &[], " []").await;
+    assert_eq!(error.kind(), ErrorKind::Decode);
+    assert!(error.to_string().contains("an array where an object belongs"), "{error}");
+}
+
+#[tokio::test]
 async fn a_gateways_page_is_an_error_with_every_status() {
     let page = "<html><head><title>502 Bad Gateway</title></head><body>cloudflare</body></html>";
     let error = answered(502, "text/html", &[], page).await;

@@ -111,8 +111,8 @@ fn settings(replacements: &[(String, String)]) -> GenerationSettings {
     for (name, path) in replacements {
         settings.with_replacement(name, path, std::iter::empty());
     }
-    let date = schemars::schema::SchemaObject {
-        instance_type: Some(schemars::schema::InstanceType::String.into()),
+    let date = schemars_0_8::schema::SchemaObject {
+        instance_type: Some(schemars_0_8::schema::InstanceType::String.into()),
         format: Some("date-time".to_owned()),
         ..Default::default()
     };

@@ -38,6 +38,7 @@ pub use dynamic::{
     DynEvent, DynFinished, DynFound, DynJob, DynJobs, DynPages, DynSnapshot, DynWaitCall, DynWatch, DynWatchAll,
 };
 pub use error::{Error, Result};
+pub use file_name::safe_and_distinct as safe_file_name;
 pub use job::{CancelCall, Job, TaintCall, WaitCall};
 pub use jobs::{Jobs, JobsBuilder};
 pub use policy::{Pace, RetryPolicy, WaitPolicy};

@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use crate::failure::{is_html, snippet};
+use crate::shape;
 use crate::{
     Body, ByteStream, Clock, Credentials, Delivery, Error, ErrorKind, ErrorReader, Failure, Network, NetworkSettings,
     Request, Retry, Signer, Token, TokioClock, Transport, Unsigned, clock,
@@ -449,6 +450,10 @@ impl<T> Deref for Reply<T> {
 }
 
 fn decode<T: DeserializeOwned>(reply: Reply<Bytes>) -> Result<Reply<T>, Error> {
+    let array = reply.raw.trim_ascii_start().first() == Some(&b'[');
+    if array && shape::is_object::<T>() {
+        return Err(reply.secrets.hidden(reply.unusable("an array where an object belongs")));
+    }
     match serde_json::from_slice(&reply.raw) {
         Ok(value) => Ok(reply.map(|_| value)),
         Err(first) => {

@@ -38,6 +38,7 @@ mod error;
 mod failure;
 mod network;
 mod request;
+mod shape;
 #[cfg(feature = "sse")]
 pub mod sse;
 pub mod transport;

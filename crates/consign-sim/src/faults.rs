@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::ledger::BLOB;
+use crate::numind::StreamFault;
 
 type Edit = Arc<dyn Fn(&mut Response<Bytes>) + Send + Sync>;
 
@@ -39,13 +40,14 @@ pub(crate) enum Action {
     Edit(Edit),
 }
 
-/// Ways in which a blob host can misbehave.
+/// Ways in which a blob host or an event stream can misbehave.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Twist {
     IgnoreRange,
     OtherVersion,
     ExpiredUrl,
     NotAPicture,
+    Stream(StreamFault),
 }
 
 impl fmt::Debug for Fault {
@@ -209,6 +211,11 @@ impl Fault {
         Self::one("not a picture", Action::Twist(Twist::NotAPicture))
     }
 
+    /// NuMind: something happens to the event stream that the request opens.
+    pub fn stream(fault: StreamFault) -> Self {
+        Self::one("stream", Action::Twist(Twist::Stream(fault)))
+    }
+
     /// Both, in this order. The name of the first stays.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
@@ -318,10 +325,11 @@ struct Inner {
     token: Option<String>,
 }
 
-/// The faults of one simulator. Each request meets at most one rule: the oldest that takes it.
-#[derive(Debug, Default)]
+/// The faults of one simulator; clones are handles on the same ones. Each request meets at most one
+/// rule: the oldest that takes it.
+#[derive(Clone, Debug, Default)]
 pub struct Faults {
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
 }
 
 impl Faults {

@@ -51,7 +51,8 @@
 //! # }
 //! ```
 //!
-//! What becomes of jobs is told in [`civitai`]; what can go wrong on the way in [`Fault`] and [`Rule`].
+//! What becomes of jobs is told in [`bacalhau`], [`chutes`], [`civitai`] and [`numind`]; what can go wrong on the
+//! way in [`Fault`] and [`Rule`]. Answers that go on while they are read carry them as [`live`] tells.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -65,14 +66,17 @@ mod front;
 mod ledger;
 pub mod live;
 pub mod numind;
+mod picture;
 mod serve;
 
+pub use bacalhau::Bacalhau;
 pub use chance::Durations;
 pub use chutes::Chutes;
 pub use civitai::{Civitai, Plan};
 pub use faults::{Fault, Faults, RetryAfter, Rule};
 pub use front::Broken;
 pub use ledger::{Entry, Ledger};
+pub use numind::NuMind;
 
 /// A simulator that a transport in the process can talk to.
 pub trait Simulator: Clone + std::fmt::Debug + Send + Sync + 'static {

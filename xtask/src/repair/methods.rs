@@ -103,7 +103,7 @@ fn method(generated: &Generated, tidy: &Tidy, index: usize, operation: &Operatio
     }
     arguments.extend(body_argument(generated, tidy, index, operation)?);
     let (value, send) = answer(generated, tidy, index, operation)?;
-    let request = request(operation);
+    let request = request(operation)?;
     let docs = method_docs(operation);
     Ok(quote! {
         #docs
@@ -185,7 +185,7 @@ fn answer(
 }
 
 /// The expression that builds the request.
-fn request(operation: &Operation) -> TokenStream {
+fn request(operation: &Operation) -> Result<TokenStream> {
     let constant = ident(&operation.constant);
     let (inside, other): (Vec<&Parameter>, Vec<&Parameter>) =
         operation.parameters.iter().partition(|parameter| parameter.place == In::Path);
@@ -194,14 +194,18 @@ fn request(operation: &Operation) -> TokenStream {
         true => name.strip_prefix('+') == Some(&parameter.wire),
         false => name == parameter.wire,
     };
-    let path = template(&operation.path).filter_map(|name| inside.iter().find(|parameter| named(parameter, name)));
-    let path = path.map(|parameter| {
+    let argument = |name: &str| {
+        let Some(parameter) = inside.iter().find(|parameter| named(parameter, name)) else {
+            let what = format!("nothing stands for {{{name}}} of its path {}", operation.path);
+            return Err(Problem::new(operation.id.as_str(), what));
+        };
         let name = ident(&parameter.name);
-        match parameter.list {
+        Ok(match parameter.list {
             Some(ListForm::Joined(by)) => quote!(&decode::joined(#name, #by)),
             _ => quote!(&#name),
-        }
-    });
+        })
+    };
+    let path = template(&operation.path).map(argument).collect::<Result<Vec<_>>>()?;
     let other = other.into_iter().map(send_parameter);
     let body = operation.body.as_ref().map(|body| {
         let required = body.required;
@@ -220,9 +224,9 @@ fn request(operation: &Operation) -> TokenStream {
             (BodyKind::Raw(media), false) => quote!(.body_opt(#media, body)),
         }
     });
-    quote! {
+    Ok(quote! {
         consign_http::Request::new(&operations::#constant, &[#(#path),*])? #(#other)* #body .options(options.call)
-    }
+    })
 }
 
 /// The call that adds a parameter to the request.
@@ -291,4 +295,34 @@ fn method_docs(operation: &Operation) -> TokenStream {
         lines.extend(operation.failures.iter().map(|failure| format!("- {failure}")));
     }
     doc(&lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_path_that_nothing_stands_for_is_a_problem_and_not_left_out() {
+        let (id, path) = ("get_x".to_owned(), "/x/{+id}".to_owned());
+        let text = || String::new();
+        let operation = Operation {
+            id,
+            method: "GET".to_owned(),
+            path,
+            client: text(),
+            name: text(),
+            constant: "GET_X".to_owned(),
+            options: text(),
+            docs: Vec::new(),
+            parameters: Vec::new(),
+            body: None,
+            answer: Answer::Empty,
+            accept: text(),
+            empty: Vec::new(),
+            switches: false,
+            failures: Vec::new(),
+        };
+        let problem = request(&operation).unwrap_err().to_string();
+        assert_eq!(problem, "get_x: nothing stands for {+id} of its path /x/{+id}");
+    }
 }

@@ -1,6 +1,7 @@
 //! What a provider says it can do, as data and as types: both say the same, and both are true.
 use std::marker::PhantomData;
 
+use consign::chutes::Chutes;
 use consign::civitai::Civitai;
 use consign::{Batch, Cancel, Caps, Cx, ErrorKind, Outputs, Priced, Provider, Query, Taint, TaintReason, Ticket};
 use consign_tests::bare::Bare;
@@ -44,6 +45,8 @@ fn flags(caps: Caps) -> [bool; 6] {
 fn capabilities_as_data_and_as_types_agree() {
     type C = Has<Civitai>;
     assert_eq!(flags(Civitai::CAPS), [C::BATCH, C::CANCEL, C::TAINT, C::QUERY, C::PRICED, C::OUTPUTS]);
+    type H = Has<Chutes>;
+    assert_eq!(flags(Chutes::CAPS), [H::BATCH, H::CANCEL, H::TAINT, H::QUERY, H::PRICED, H::OUTPUTS]);
     type B = Has<Bare>;
     assert_eq!(flags(Bare::CAPS), [B::BATCH, B::CANCEL, B::TAINT, B::QUERY, B::PRICED, B::OUTPUTS]);
 }

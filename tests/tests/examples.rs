@@ -37,7 +37,8 @@ async fn the_outputs_of_a_chute_are_all_downloaded_into_their_folders() {
     let sim = consign_sim::Chutes::builder().seed(5).build();
     let (folder, mut out) = (tempfile::tempdir().unwrap(), Vec::new());
     let jobs = consign_tests::chutes::jobs(&sim);
-    chutes_outputs::run(&jobs, consign_sim::Chutes::CHUTE, "train", folder.path(), &mut out).await.unwrap();
+    let method = (consign_sim::Chutes::CHUTE, "train");
+    chutes_outputs::run(&jobs, method, &chutes_outputs::simulated(), folder.path(), &mut out).await.unwrap();
     let told = told(out);
     assert!(told.contains("succeeded") && told.contains("\"accuracy\": 0.91"), "{told}");
     for (name, content) in

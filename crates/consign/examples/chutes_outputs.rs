@@ -10,7 +10,7 @@ use std::time::Duration;
 use consign::chutes::{ChuteJob, Chutes, JobQuota, Jobs};
 use consign::{Event, Outcome};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const FOLDER: &str = "target/chutes_outputs";
 
@@ -21,12 +21,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let [live, chute, method] = &arguments[..]
         && live == "--live"
     {
-        return run(&Jobs::from_env()?, chute, method, folder, out).await;
+        return run(&Jobs::from_env()?, (chute, method), &json!({}), folder, out).await;
     }
     let sim = consign_sim::Chutes::builder().seed(5).speed(5.0).build();
     let server = sim.serve("127.0.0.1:0").await?;
     let jobs = Jobs::new(Chutes::builder().base_url(server.url()).api_key(consign_sim::Chutes::KEY).build()?);
-    run(&jobs, consign_sim::Chutes::CHUTE, "train", folder, out).await
+    run(&jobs, (consign_sim::Chutes::CHUTE, "train"), &simulated(), folder, out).await
+}
+
+/// An argument that tells the simulator what the job makes.
+pub(crate) fn simulated() -> Value {
+    let files = json!({"model.bin": "weights", "checkpoints/epoch 1.json": "{}", "checkpoints/epoch 2.json": "{}"});
+    json!({"sim": {"seconds": 10, "result": {"accuracy": 0.91}, "files": files}})
 }
 
 /// What the job method takes.
@@ -39,17 +45,13 @@ struct Training {
 /// Runs the job, and tells what became of it.
 pub(crate) async fn run(
     jobs: &Jobs,
-    chute: &str,
-    method: &str,
+    (chute, method): (&str, &str),
+    more: &Value,
     folder: &Path,
     out: &mut dyn Write,
 ) -> Result<(), Box<dyn Error>> {
-    // Arguments from any value; `sim` tells the simulator what the job makes.
-    let files = json!({"model.bin": "weights", "checkpoints/epoch 1.json": "{}", "checkpoints/epoch 2.json": "{}"});
-    let spec = ChuteJob::new(chute, method)
-        .args(&Training { epochs: 2, learning_rate: 0.1 })
-        .arg("sim", json!({"seconds": 10, "result": {"accuracy": 0.91}, "files": files}))
-        .disk_gb(50);
+    // Arguments from any value, checked for what breaks the service.
+    let spec = ChuteJob::new(chute, method).args(&Training { epochs: 2, learning_rate: 0.1 }).args(more).disk_gb(50);
     let job = match jobs.submit(&spec).await {
         Ok(job) => job,
         Err(error) => {

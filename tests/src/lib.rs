@@ -9,6 +9,8 @@ pub mod in_process;
 #[cfg(feature = "civitai")]
 pub mod many;
 pub mod measured;
+#[cfg(feature = "numind")]
+pub mod numind;
 pub mod plain;
 #[cfg(feature = "civitai")]
 pub mod scripted;

@@ -423,3 +423,15 @@ async fn large_results_come_whole_through_small_chunks() {
     let invoice = invoice.run(&at(&sim)).await.unwrap();
     assert!(invoice.raw_text().unwrap().len() >= 4 << 20);
 }
+
+#[path = "../../crates/consign/examples/numind_invoice.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod invoice_example;
+
+/// Over a socket, so in real time.
+#[tokio::test]
+async fn the_example_gives_the_invoice() {
+    let invoice = invoice_example::simulated().await.unwrap();
+    assert_eq!((invoice.number.as_deref(), invoice.total), (Some("R-2026/017"), Some(88.0)));
+    assert_eq!((invoice.lines.len(), &invoice.currency), (2, &Some(invoice_example::Currency::Chf)));
+}

@@ -213,7 +213,8 @@ async fn each_kind_of_input_has_its_request() {
 #[tokio::test]
 async fn a_file_goes_bare_or_as_a_form() {
     let spec = StructuredExtraction::in_project("p", File::new("%PDF-1.7").name("a.pdf"));
-    let forms: [(fn(NuMindBuilder) -> NuMindBuilder, bool); 4] = [
+    type Set = fn(NuMindBuilder) -> NuMindBuilder;
+    let forms: [(Set, bool); 4] = [
         (|b| b, true),
         (|b| b.api(Api::V0_2), false),
         (|b| b.upload(Upload::Bare), false),

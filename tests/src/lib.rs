@@ -2,6 +2,8 @@
 
 #[cfg(feature = "civitai")]
 pub mod bare;
+#[cfg(feature = "chutes")]
+pub mod chutes;
 pub mod conformance;
 pub mod in_process;
 #[cfg(feature = "civitai")]

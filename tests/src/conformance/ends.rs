@@ -48,7 +48,7 @@ async fn cancel_nobody<P: Subject>(bench: &Bench<P>) -> Checked {
 }
 
 async fn outputs<P: Subject>(bench: &Bench<P>) -> Checked {
-    if !P::CAPS.outputs {
+    if !P::CAPS.outputs || !P::FILES {
         return Ok(false);
     }
     let job = bench.submit(P::good()).await?;

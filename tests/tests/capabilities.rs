@@ -2,7 +2,10 @@
 use std::marker::PhantomData;
 
 use consign::civitai::Civitai;
-use consign::{Batch, Cancel, Caps, Cx, ErrorKind, Outputs, Priced, Provider, Query, Taint, TaintReason, Ticket};
+use consign::numind::NuMind;
+use consign::{
+    Batch, Cancel, Caps, Cx, ErrorKind, List, Logs, Outputs, Priced, Provider, Query, Taint, TaintReason, Ticket,
+};
 use consign_tests::bare::Bare;
 
 /// Answers whether `P` implements a marker: the inherent constant exists only with the bound and goes
@@ -13,6 +16,8 @@ trait Otherwise {
     const CANCEL: bool = false;
     const TAINT: bool = false;
     const QUERY: bool = false;
+    const LIST: bool = false;
+    const LOGS: bool = false;
     const PRICED: bool = false;
     const OUTPUTS: bool = false;
 }
@@ -29,6 +34,12 @@ impl<P: Taint> Has<P> {
 impl<P: Query> Has<P> {
     const QUERY: bool = true;
 }
+impl<P: List> Has<P> {
+    const LIST: bool = true;
+}
+impl<P: Logs> Has<P> {
+    const LOGS: bool = true;
+}
 impl<P: Priced> Has<P> {
     const PRICED: bool = true;
 }
@@ -36,16 +47,22 @@ impl<P: Outputs> Has<P> {
     const OUTPUTS: bool = true;
 }
 
-fn flags(caps: Caps) -> [bool; 6] {
-    [caps.batch.is_some(), caps.cancel, caps.taint, caps.query, caps.price, caps.outputs]
+fn flags(caps: Caps) -> [bool; 8] {
+    let Caps { cancel, taint, query, list, logs, price, outputs, .. } = caps;
+    [caps.batch.is_some(), cancel, taint, query, list, logs, price, outputs]
 }
 
 #[test]
 fn capabilities_as_data_and_as_types_agree() {
-    type C = Has<Civitai>;
-    assert_eq!(flags(Civitai::CAPS), [C::BATCH, C::CANCEL, C::TAINT, C::QUERY, C::PRICED, C::OUTPUTS]);
-    type B = Has<Bare>;
-    assert_eq!(flags(Bare::CAPS), [B::BATCH, B::CANCEL, B::TAINT, B::QUERY, B::PRICED, B::OUTPUTS]);
+    macro_rules! agree {
+        ($($provider:ty),*) => {$({
+            type P = Has<$provider>;
+            let types =
+                [P::BATCH, P::CANCEL, P::TAINT, P::QUERY, P::LIST, P::LOGS, P::PRICED, P::OUTPUTS];
+            assert_eq!(flags(<$provider>::CAPS), types, "{}", <$provider>::NAME);
+        })*};
+    }
+    agree!(Civitai, NuMind, Bare);
 }
 
 #[tokio::test]

@@ -188,6 +188,24 @@ async fn another_error_event_is_no_end_although_the_job_succeeds_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_status_that_tells_of_success_is_believed_before_a_stream_that_tells_of_an_error() {
+    let error = value!({"code": "JobTimeout", "message": "Job execution timed out"});
+    let done = record("completed", value!({"outputData": "{\"result\":{\"a\":1}}"}));
+    for has_record in [true, false] {
+        let (error, done) = (error.clone(), done.clone());
+        let (jobs, _) = jobs(move |asked| match asked.line.as_str() {
+            "GET /api/jobs/a/stream" => events(&[("result", &error)]),
+            "GET /api/jobs/a/status" => json(&record("completed", value!({}))),
+            "GET /api/jobs/a" if has_record => json(&done),
+            _ => (404, "text/plain", String::new()),
+        });
+        let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().await.unwrap();
+        assert_eq!(*done.outcome(), Outcome::Done);
+        assert_eq!(done.outputs().json().is_ok(), has_record);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_end_whose_word_is_not_known_is_told_as_such() {
     let ended = record("archived", value!({"completedAt": "2026-01-31T12:00:02Z"}));
     let (jobs, _) = jobs(move |asked| match is_stream(asked) {

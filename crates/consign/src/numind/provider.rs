@@ -143,7 +143,8 @@ impl NuMind {
         let late = || Error::new(ErrorKind::Timeout, Delivery::Unknown, "the record of the ended job does not come");
         let read = consign_http::timeout(&**self.client.http().clock(), RECORD, self.follow(id, cx)).await;
         let error = match read.unwrap_or_else(|| Err(late().with_retry(Retry::Backoff).on_read())) {
-            Ok(record) if record.finished() => return Ok(record),
+            // The state comes from the status alone.
+            Ok(record) if record.finished() && record.state() == seen.state() => return Ok(record),
             Ok(_) => None,
             Err(error) if error.kind() == ErrorKind::InsufficientCredit && seen.state() == State::Failed => {
                 let mut body = ErrorBody::default();

@@ -228,6 +228,22 @@ async fn a_file_goes_bare_or_as_a_form() {
 }
 
 #[tokio::test]
+async fn a_server_that_turns_out_to_be_old_gets_files_as_old_ones_take_them() {
+    let (jobs, ledger) = jobs(|asked| match asked.line.as_str() {
+        "POST /api/structured-extraction/jobs" => (405, "text/plain", "Method not allowed".to_owned()),
+        "POST /api/structured-extraction" => json(&value!({"id": "made"})),
+        _ => json(&value!({"jobId": "a"})),
+    });
+    let spec = StructuredExtraction::with_template(template(), File::new("%PDF-1.7").name("a.pdf"));
+    jobs.submit(&spec).await.unwrap();
+    let last = ledger.all().pop().unwrap();
+    assert_eq!(
+        (last.line.as_str(), last.media.as_str()),
+        ("POST /api/structured-extraction/made/jobs", "application/octet-stream")
+    );
+}
+
+#[tokio::test]
 async fn no_limit_is_a_word_to_servers_of_today_and_a_zero_to_older_ones() {
     let spec = StructuredExtraction::in_project("p", "text").with_settings(|s| s.max_output_tokens(Limit::Unlimited));
     assert!(sent(&spec).await.line.ends_with("?maxOutputTokens=Unlimited"));

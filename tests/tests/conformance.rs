@@ -30,6 +30,20 @@ async fn civitai_conforms_in_every_step() {
     conforms(bench.faults(sim.faults()).stranger(provider_with(&sim, "another-token"))).await;
 }
 
+#[cfg(feature = "bacalhau")]
+#[tokio::test(start_paused = true)]
+async fn bacalhau_conforms_in_every_step() {
+    use consign::bacalhau::Bacalhau;
+    use consign_sim::Bacalhau as Sim;
+
+    let sim = Sim::builder().seed(3).api_key("me", "a-known-key-of-20-chars", &["*"]).build();
+    let at = |key: &str| Bacalhau::builder().base_url(Sim::URL).token(key).clock(clock(&sim));
+    let nowhere = at("x").transport(nobody()).build().unwrap();
+    let bench = Bench::new(at("a-known-key-of-20-chars").transport(wire(&sim)).build().unwrap(), nowhere, false);
+    conforms(bench.faults(sim.faults()).stranger(at("another-key-of-20-chars").transport(wire(&sim)).build().unwrap()))
+        .await;
+}
+
 #[cfg(feature = "chutes")]
 #[tokio::test(start_paused = true)]
 async fn chutes_conforms_in_every_step() {

@@ -18,6 +18,8 @@ struct Server {
 
 fn main() -> ExitCode {
     let servers = [
+        #[cfg(feature = "bacalhau")]
+        Server { variable: "CONSIGN_LIVE_BACALHAU_V1", run: |url| Box::pin(bacalhau::v1(url)) },
         #[cfg(feature = "chutes")]
         Server { variable: "CONSIGN_LIVE_CHUTES", run: |url| Box::pin(chutes::run(url)) },
         #[cfg(feature = "civitai")]
@@ -77,6 +79,36 @@ fn nobody() -> String {
 /// A credential from the provider's own variable; a simulator takes any.
 fn credential(variables: &[&str], otherwise: &str) -> String {
     variables.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| otherwise.to_owned())
+}
+
+#[cfg(feature = "bacalhau")]
+mod bacalhau {
+    use consign::bacalhau::{Bacalhau, BacalhauBuilder};
+    use consign::{ErrorKind, Jobs, Result};
+    use consign_tests::conformance::{Bench, Subject};
+
+    /// With the credential of the environment, in the variables of Bacalhau's own command line.
+    fn known(builder: BacalhauBuilder) -> BacalhauBuilder {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        if let Some(key) = variable("BACALHAU_API_KEY") {
+            return builder.token(key);
+        }
+        match (variable("BACALHAU_API_USERNAME"), variable("BACALHAU_API_PASSWORD")) {
+            (Some(name), Some(password)) => builder.user(&name, &password),
+            _ => builder,
+        }
+    }
+
+    pub(super) async fn v1(url: String) -> Result<usize> {
+        let at = |url: &str| Bacalhau::builder().base_url(url);
+        let mut bench = Bench::new(known(at(&url)).build()?, at(&super::nobody()).build()?, true);
+        // Where there are no users nobody is unknown.
+        let nobody = Jobs::new(at(&url).build()?).attach(Bacalhau::nobody())?.look().await;
+        if nobody.is_err_and(|error| error.kind() == ErrorKind::Unauthorized) {
+            bench = bench.stranger(at(&url).token("a-key-that-nobody-has").build()?);
+        }
+        Ok(super::suite(bench).await)
+    }
 }
 
 #[cfg(feature = "chutes")]

@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use crate::policy::not_before;
 use crate::watch::{Flight, Watched};
-use crate::{Error, Event, Job, LogLine, LogLines, LogStream, Logs, Result, Snapshot, WaitPolicy};
+use crate::{Error, Event, Job, LogLine, LogLines, LogStream, Provider, Result, Snapshot, WaitPolicy};
 
 /// How long a log may be silent before the job is looked at, unless [`JobLogs::idle`] says otherwise.
 const IDLE: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ const REMEMBERED: usize = 4096;
 /// It ends when the job has ended and all that it printed was given, as far as the server still has it; without
 /// [`follow`](JobLogs::follow) at the end of what is there now. Nothing happens between polls, and dropping it closes
 /// the connection. It remembers a few bytes for each item, and nothing of what was printed.
-pub struct JobLogs<P: Logs> {
+pub struct JobLogs<P: Provider> {
     watched: Watched<P>,
     policy: WaitPolicy,
     follow: bool,
@@ -67,7 +67,7 @@ enum Link {
     Closed,
 }
 
-impl<P: Logs> JobLogs<P> {
+impl<P: Provider> JobLogs<P> {
     pub(crate) fn new(job: Job<P>) -> Self {
         let policy = job.shared().wait.hold(false);
         Self {
@@ -316,7 +316,7 @@ impl<P: Logs> JobLogs<P> {
     }
 }
 
-impl<P: Logs> Stream for JobLogs<P> {
+impl<P: Provider> Stream for JobLogs<P> {
     type Item = Result<LogLine>;
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -367,7 +367,7 @@ impl<P: Logs> Stream for JobLogs<P> {
     }
 }
 
-impl<P: Logs> fmt::Debug for JobLogs<P> {
+impl<P: Provider> fmt::Debug for JobLogs<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobLogs").field("job", self.job()).field("follow", &self.follow).finish_non_exhaustive()
     }

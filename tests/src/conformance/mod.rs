@@ -12,10 +12,14 @@ mod ends;
 mod faults;
 mod waits;
 
+#[cfg(feature = "bacalhau")]
+mod bacalhau;
 #[cfg(feature = "chutes")]
 mod chutes;
 #[cfg(feature = "civitai")]
 mod civitai;
+#[cfg(feature = "bacalhau")]
+mod modules;
 #[cfg(feature = "numind")]
 mod numind;
 

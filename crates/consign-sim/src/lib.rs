@@ -67,7 +67,7 @@ pub mod live;
 pub mod numind;
 mod serve;
 
-pub use bacalhau::Bacalhau;
+pub use bacalhau::{Bacalhau, Requester};
 pub use chance::Durations;
 pub use chutes::Chutes;
 pub use civitai::{Civitai, Plan};

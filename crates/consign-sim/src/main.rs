@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use consign_sim::civitai::Shape;
-use consign_sim::{Bacalhau, Civitai, NuMind, numind};
+use consign_sim::{Bacalhau, Civitai, NuMind, Requester, numind};
 
 const HELP: &str = "\
 Simulator of job API wires.
@@ -129,6 +129,14 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         .ledger_limit(1000)
         .build();
     let bacalhau_server = bacalhau.serve(beside(server.url())).await.map_err(|e| format!("bacalhau: {e}"))?;
+    let requester = Requester::builder()
+        .seed(arguments.seed)
+        .speed(arguments.speed)
+        .workers(arguments.workers)
+        .start(SystemTime::now())
+        .ledger_limit(1000)
+        .build();
+    let requester_server = requester.serve(beside(server.url())).await.map_err(|e| format!("requester: {e}"))?;
     let numind = NuMind::builder()
         .seed(arguments.seed)
         .speed(arguments.speed)
@@ -140,6 +148,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let numind_server = numind.serve(beside(server.url())).await.map_err(|e| format!("numind: {e}"))?;
     let mut out = std::io::stdout();
     writeln!(out, "civitai {}", server.url()).map_err(|e| e.to_string())?;
+    writeln!(out, "bacalhau-requester {}", requester_server.url()).map_err(|e| e.to_string())?;
     writeln!(out, "bacalhau-v1 {}", bacalhau_server.url()).map_err(|e| e.to_string())?;
     writeln!(out, "numind {}", numind_server.url()).map_err(|e| e.to_string())?;
     out.flush().map_err(|e| e.to_string())?;

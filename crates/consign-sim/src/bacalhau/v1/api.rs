@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION, VARY};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -14,7 +16,7 @@ use super::query::Query;
 use super::route::Target;
 use super::spec::Submitted;
 use super::{Inner, auth, diff, reads, validate};
-use crate::bacalhau::files::plain;
+use crate::bacalhau::sign;
 use crate::chance::{chance, mix, uuid};
 use crate::faults::response;
 
@@ -321,8 +323,34 @@ impl Work<'_> {
         headers.insert(VARY, HeaderValue::from_static("Origin"));
     }
 
+    /// The older scheme: whoever signs the phrase of the node gets a token.
     fn auth_login(&self, name: &str) -> Answer {
-        let _ = name;
-        Ok(plain(StatusCode::NOT_FOUND, ""))
+        let body = self.body()?;
+        let (users, seed) = self.inner.with(|world| (world.settings.users.is_empty(), world.settings.seed));
+        if name != "clientkey" || !users {
+            return Err(errors::no_route());
+        }
+        let data =
+            Members::of(&body, "AuthnRequest")?.map_or(Ok(String::new()), |members| members.text("MethodData"))?;
+        let data: Value =
+            BASE64.decode(data).ok().and_then(|data| serde_json::from_slice(&data).ok()).ok_or_else(|| {
+                ApiError::new(
+                    500,
+                    "invalid authentication data: unexpected end of JSON input",
+                    "InternalError",
+                    "APIServer",
+                )
+                .refuse()
+            })?;
+        let text = |name: &str| data[name].as_str().unwrap_or_default();
+        let proof = sign::verify(super::PHRASE.as_bytes(), text("PhraseSignature"), text("PublicKey"));
+        let (status, answer) = match proof {
+            Ok(()) => {
+                let token = uuid(&mut chance(mix(seed, 0x70CE), self.entry));
+                (StatusCode::OK, json!({"success": true, "token": token}))
+            }
+            Err(why) => (StatusCode::UNAUTHORIZED, json!({"success": false, "reason": why})),
+        };
+        Ok(errors::json(status, &json!({"Authentication": answer})))
     }
 }

@@ -32,6 +32,7 @@ use tokio::sync::Notify;
 
 pub use self::job::JobView;
 pub use self::settings::Builder;
+pub(crate) use self::validate::go_span;
 use self::world::World;
 use super::plan::Plan;
 use super::{Server, files};
@@ -41,6 +42,9 @@ use crate::faults::Faults;
 use crate::front::{Broken, Call, Front};
 use crate::ledger::{BLOB, Ledger};
 use crate::serve::{bind, listen};
+
+/// What clients sign to log in by the older scheme.
+const PHRASE: &str = "node1";
 
 /// A simulated orchestrator of Bacalhau 1.1 to 1.9, as its v1 API shows it. Clones are handles on the
 /// same one.

@@ -296,11 +296,13 @@ async fn a_module_is_an_input_or_a_parameter_by_the_servers_version() {
     assert_eq!(targets, ["/wasm/entry.wasm", "/wasm/imports/module_0.wasm", "/in"]);
     assert_eq!(sent(&spec, "v0.0.0-xxxxxxx").await, new);
     let old = sent(&spec, "v1.6.9").await;
-    let module = json!({"Source": {"Type": "urlDownload", "Params": {"URL": "https://example.com/m.wasm"}}});
+    let module = json!({"Source": {"Type": "urlDownload", "Params": {"URL": "https://example.com/m.wasm"}},
+        "Target": "/wasm/entry.wasm"});
     assert_eq!(
         old["Job"]["Tasks"][0]["Engine"]["Params"],
         json!({"EntryModule": module, "EntryPoint": "_start", "Parameters": ["a"],
-            "ImportModules": [{"Source": {"Type": "ipfs", "Params": {"CID": "Qm1"}}}]})
+            "ImportModules": [{"Source": {"Type": "ipfs", "Params": {"CID": "Qm1"}},
+                "Target": "/wasm/imports/module_0.wasm"}]})
     );
     assert_eq!(old["Job"]["Tasks"][0]["InputSources"].as_array().unwrap().len(), 1);
 }

@@ -75,6 +75,12 @@ pub fn provider_with(sim: &consign_sim::Civitai, token: &str) -> Civitai {
     builder.transport(wire(sim)).clock(consign_http::TokioClock::starting_at(now)).build().expect("a provider")
 }
 
+/// A clock that shows the simulator's date.
+pub fn clock<S: Simulator>(sim: &S) -> consign_http::TokioClock {
+    keep_listening();
+    consign_http::TokioClock::starting_at(sim.now())
+}
+
 /// A transport to where nobody listens.
 pub fn nobody() -> impl Transport {
     consign_http::transport::from_fn(|_: http::Request<Bytes>| async {

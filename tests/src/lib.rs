@@ -2,11 +2,15 @@
 
 #[cfg(feature = "civitai")]
 pub mod bare;
+#[cfg(feature = "chutes")]
+pub mod chutes;
 pub mod conformance;
 pub mod in_process;
 #[cfg(feature = "civitai")]
 pub mod many;
 pub mod measured;
+#[cfg(feature = "numind")]
+pub mod numind;
 pub mod plain;
 #[cfg(feature = "civitai")]
 pub mod scripted;

@@ -1,14 +1,21 @@
 //! The suite that every provider passes, on the simulator in the process and in virtual time.
-use consign_tests::conformance::{Bench, Subject};
-use consign_tests::in_process::nobody;
+use std::time::Duration;
+
+use consign_tests::conformance::{Bench, Subject, Went};
+use consign_tests::in_process::{clock, nobody, wire};
 
 /// Runs the suite; fails with every step that does not hold.
 async fn conforms<P: Subject>(bench: Bench<P>) {
-    let mut told = Vec::new();
-    let bad = bench.run(|name, went, took| told.push(format!("{took:>10.1?}  {name}: {went:?}"))).await;
+    let (mut told, mut well) = (Vec::new(), 0);
+    let report = |name: &'static str, went: &Went, took: Duration| {
+        well += usize::from(matches!(went, Went::Well));
+        told.push(format!("{took:>10.1?}  {name}: {went:?}"));
+    };
+    let bad = bench.run(report).await;
     let told = told.join("\n");
     println!("{told}");
     assert_eq!(bad, 0, "{}\n{told}", P::NAME);
+    assert!(well >= 23, "only {well} steps apply to {}\n{told}", P::NAME);
 }
 
 #[cfg(feature = "civitai")]
@@ -21,4 +28,46 @@ async fn civitai_conforms_in_every_step() {
     let nowhere = Civitai::builder().base_url("http://civitai.invalid").token("x").transport(nobody()).build().unwrap();
     let bench = Bench::new(provider_with(&sim, "a-known-token"), nowhere, false);
     conforms(bench.faults(sim.faults()).stranger(provider_with(&sim, "another-token"))).await;
+}
+
+#[cfg(feature = "bacalhau")]
+#[tokio::test(start_paused = true)]
+async fn bacalhau_conforms_in_every_step() {
+    use consign::bacalhau::Bacalhau;
+    use consign_sim::Bacalhau as Sim;
+
+    let sim = Sim::builder().seed(3).api_key("me", "a-known-key-of-20-chars", &["*"]).build();
+    let at = |key: &str| Bacalhau::builder().base_url(Sim::URL).token(key).clock(clock(&sim));
+    let nowhere = at("x").transport(nobody()).build().unwrap();
+    let bench = Bench::new(at("a-known-key-of-20-chars").transport(wire(&sim)).build().unwrap(), nowhere, false);
+    conforms(bench.faults(sim.faults()).stranger(at("another-key-of-20-chars").transport(wire(&sim)).build().unwrap()))
+        .await;
+}
+
+#[cfg(feature = "chutes")]
+#[tokio::test(start_paused = true)]
+async fn chutes_conforms_in_every_step() {
+    use consign::chutes::Chutes;
+    use consign_sim::Chutes as Sim;
+
+    let me = consign_sim::chutes::Account::new("me").key(Sim::KEY);
+    let sim = Sim::builder().seed(3).account(me).build();
+    let at = |key: &str| Chutes::builder().base_url(Sim::URL).api_key(key).clock(clock(&sim));
+    let nowhere = at(Sim::KEY).transport(nobody()).build().unwrap();
+    let bench = Bench::new(at(Sim::KEY).transport(wire(&sim)).build().unwrap(), nowhere, false);
+    let other = Sim::KEY.replace("cpk_8", "cpk_9");
+    conforms(bench.faults(sim.faults()).stranger(at(&other).transport(wire(&sim)).build().unwrap())).await;
+}
+
+#[cfg(feature = "numind")]
+#[tokio::test(start_paused = true)]
+async fn numind_conforms_in_every_step() {
+    use consign::numind::NuMind;
+    use consign_sim::NuMind as Sim;
+
+    let sim = Sim::builder().seed(3).account("me", &["a-known-key"], None).build();
+    let at = |key: &str| NuMind::builder().base_url(Sim::URL).api_key(key).clock(clock(&sim));
+    let nowhere = at("a-known-key").transport(nobody()).build().unwrap();
+    let bench = Bench::new(at("a-known-key").transport(wire(&sim)).build().unwrap(), nowhere, false);
+    conforms(bench.faults(sim.faults()).stranger(at("another-key").transport(wire(&sim)).build().unwrap())).await;
 }

@@ -18,8 +18,14 @@ struct Server {
 
 fn main() -> ExitCode {
     let servers = [
+        #[cfg(feature = "bacalhau")]
+        Server { variable: "CONSIGN_LIVE_BACALHAU_V1", run: |url| Box::pin(bacalhau::v1(url)) },
+        #[cfg(feature = "chutes")]
+        Server { variable: "CONSIGN_LIVE_CHUTES", run: |url| Box::pin(chutes::run(url)) },
         #[cfg(feature = "civitai")]
         Server { variable: "CONSIGN_LIVE_CIVITAI", run: |url| Box::pin(civitai::run(url)) },
+        #[cfg(feature = "numind")]
+        Server { variable: "CONSIGN_LIVE_NUMIND", run: |url| Box::pin(numind::run(url)) },
     ];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
@@ -70,6 +76,69 @@ fn nobody() -> String {
     format!("http://127.0.0.1:{}", port.unwrap_or(9))
 }
 
+/// A credential from the provider's own variable; a simulator takes any.
+fn credential(variables: &[&str], otherwise: &str) -> String {
+    variables.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| otherwise.to_owned())
+}
+
+#[cfg(feature = "bacalhau")]
+mod bacalhau {
+    use consign::bacalhau::{Bacalhau, BacalhauBuilder};
+    use consign::{ErrorKind, Jobs, Result};
+    use consign_tests::conformance::{Bench, Subject};
+
+    /// With the credential of the environment, in the variables of Bacalhau's own command line.
+    fn known(builder: BacalhauBuilder) -> BacalhauBuilder {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        if let Some(key) = variable("BACALHAU_API_KEY") {
+            return builder.token(key);
+        }
+        match (variable("BACALHAU_API_USERNAME"), variable("BACALHAU_API_PASSWORD")) {
+            (Some(name), Some(password)) => builder.user(&name, &password),
+            _ => builder,
+        }
+    }
+
+    pub(super) async fn v1(url: String) -> Result<usize> {
+        let at = |url: &str| Bacalhau::builder().base_url(url);
+        let mut bench = Bench::new(known(at(&url)).build()?, at(&super::nobody()).build()?, true);
+        // Where there are no users nobody is unknown.
+        let nobody = Jobs::new(at(&url).build()?).attach(Bacalhau::nobody())?.look().await;
+        if nobody.is_err_and(|error| error.kind() == ErrorKind::Unauthorized) {
+            bench = bench.stranger(at(&url).token("a-key-that-nobody-has").build()?);
+        }
+        Ok(super::suite(bench).await)
+    }
+}
+
+#[cfg(feature = "chutes")]
+mod chutes {
+    use consign::Result;
+    use consign::chutes::Chutes;
+    use consign_tests::conformance::Bench;
+
+    pub(super) async fn run(url: String) -> Result<usize> {
+        let key = super::credential(&["CHUTES_API_KEY"], consign_sim::Chutes::KEY);
+        let provider = Chutes::builder().base_url(url).api_key(key.clone()).build()?;
+        let nowhere = Chutes::builder().base_url(super::nobody()).api_key(key).build()?;
+        Ok(super::suite(Bench::new(provider, nowhere, true)).await)
+    }
+}
+
+#[cfg(feature = "numind")]
+mod numind {
+    use consign::Result;
+    use consign::numind::NuMind;
+    use consign_tests::conformance::Bench;
+
+    pub(super) async fn run(url: String) -> Result<usize> {
+        let key = super::credential(&["NUMIND_API_KEY", "NUEXTRACT_API_KEY"], "any");
+        let provider = NuMind::builder().base_url(url).api_key(key.clone()).build()?;
+        let nowhere = NuMind::builder().base_url(super::nobody()).api_key(key).build()?;
+        Ok(super::suite(Bench::new(provider, nowhere, true)).await)
+    }
+}
+
 #[cfg(feature = "civitai")]
 mod civitai {
     use consign::Result;
@@ -77,8 +146,7 @@ mod civitai {
     use consign_tests::conformance::Bench;
 
     pub(super) async fn run(url: String) -> Result<usize> {
-        // A simulator takes any token.
-        let token = std::env::var("CIVITAI_API_TOKEN").unwrap_or_else(|_| "any".to_owned());
+        let token = super::credential(&["CIVITAI_API_TOKEN"], "any");
         let provider = Civitai::builder().base_url(url).token(token.clone()).build()?;
         let nowhere = Civitai::builder().base_url(super::nobody()).token(token).build()?;
         Ok(super::suite(Bench::new(provider, nowhere, true)).await)

@@ -14,8 +14,8 @@ use futures_util::stream::{SelectAll, StreamExt};
 use serde_json::Value;
 
 use crate::{
-    Artifact, Caps, Error, Event, Finished, Found, Item, Job, Jobs, Mode, Outcome, Pages, Provider, Result, Snapshot,
-    State, Ticket, WaitPolicy,
+    Artifact, Caps, Error, Event, Finished, Found, Item, Job, JobLogs, Jobs, LogLines, Mode, Outcome, Pages, Provider,
+    Result, Snapshot, State, Ticket, WaitPolicy,
 };
 
 /// The jobs of a provider that is known only at run time. Clones are cheap.
@@ -42,6 +42,7 @@ trait ErasedJob: Send + Sync {
     fn look(&self) -> BoxFuture<'_, Result<DynSnapshot>>;
     fn watch(&self, policy: Option<WaitPolicy>, deadline: Option<Instant>) -> DynWatch;
     fn cancel(&self, force: bool) -> BoxFuture<'_, Result<()>>;
+    fn logs(&self, follow: bool) -> LogLines;
     /// Tells jobs of one [`Jobs`] from those of another.
     fn family(&self) -> usize;
     /// Follows jobs of the same family from one task.
@@ -99,6 +100,13 @@ impl<P: Provider> ErasedJob for Job<P> {
     }
     fn cancel(&self, force: bool) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move { self.cancel_now(None, force).await })
+    }
+    fn logs(&self, follow: bool) -> LogLines {
+        if P::CAPS.logs {
+            return Box::pin(JobLogs::new(self.clone()).follow(follow));
+        }
+        let error = Error::unsupported(P::NAME, "read a log").with_ticket(self.ticket());
+        Box::pin(futures_util::stream::iter([Err(error)]))
     }
     fn family(&self) -> usize {
         Arc::as_ptr(self.shared()) as usize
@@ -221,6 +229,12 @@ impl DynJob {
     /// [`Job::cancel`](crate::Job).
     pub async fn cancel(&self, force: bool) -> Result<()> {
         self.0.cancel(force).await
+    }
+    /// What the job prints, as a stream that ends with it; without `follow` at the end of what is there now.
+    /// Where the provider shows none, its first and only element is an error of kind
+    /// [`ErrorKind::Unsupported`], before any request. Otherwise as [`JobLogs`].
+    pub fn logs(&self, follow: bool) -> LogLines {
+        self.0.logs(follow)
     }
     /// Follows jobs of any providers to their ends, in one stream; each event comes with the index of
     /// its job. Jobs of one [`Jobs`] share its bounds on looks under way.

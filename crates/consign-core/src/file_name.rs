@@ -35,9 +35,10 @@ pub(crate) fn safe(name: &str) -> String {
     }
 }
 
-/// As [`safe`]; a name that could not stay as it was also gets a mark of the original, before its
-/// ending, so that two different names do not become one file.
-pub(crate) fn safe_and_distinct(name: &str) -> String {
+/// A name that a server gave as one harmless component of a path, everywhere: no separators, no control characters,
+/// no reserved device names, no leading dot, no trailing dot or blank; never empty. One that could not stay as it was
+/// also gets a mark of the original, before its ending, so that two different names do not become one file.
+pub fn safe_and_distinct(name: &str) -> String {
     let safe = safe(name);
     if safe == name {
         return safe;

@@ -11,8 +11,8 @@ use tracing::Instrument;
 use crate::jobs::Shared;
 use crate::policy::Repeat;
 use crate::{
-    Cancel, Cx, Event, Finished, Item, Jobs, Look, Outputs, Pace, Provider, Reason, Result, Snapshot, State, Taint,
-    TaintReason, Ticket, WaitPolicy, Watch,
+    Cancel, Cx, Event, Finished, Item, JobLogs, Jobs, Logs, Look, Outputs, Pace, Provider, Reason, Result, Snapshot,
+    State, Taint, TaintReason, Ticket, WaitPolicy, Watch,
 };
 
 /// One job: what one submission made, with one ticket and one or more items. Clones are cheap.
@@ -135,6 +135,14 @@ impl<P: Taint> Job<P> {
     pub fn taint(&self, reason: impl Into<String>) -> TaintCall<P> {
         let reason = TaintReason { reason: Some(reason.into()), ..TaintReason::default() };
         TaintCall { job: self.clone(), item: None, reason }
+    }
+}
+
+impl<P: Logs> Job<P> {
+    /// What the job prints, from its beginning and until it ends, as a stream. It connects again where the connection
+    /// breaks or stays silent, and gives nothing twice. Settings: [`JobLogs`].
+    pub fn logs(&self) -> JobLogs<P> {
+        JobLogs::new(self.clone())
     }
 }
 

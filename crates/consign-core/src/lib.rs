@@ -20,6 +20,7 @@ mod error;
 mod file_name;
 mod job;
 mod jobs;
+mod logs;
 mod policy;
 mod provider;
 mod query;
@@ -38,8 +39,10 @@ pub use dynamic::{
     DynEvent, DynFinished, DynFound, DynJob, DynJobs, DynPages, DynSnapshot, DynWaitCall, DynWatch, DynWatchAll,
 };
 pub use error::{Error, Result};
+pub use file_name::safe_and_distinct as safe_file_name;
 pub use job::{CancelCall, Job, TaintCall, WaitCall};
 pub use jobs::{Jobs, JobsBuilder};
+pub use logs::JobLogs;
 pub use policy::{Pace, RetryPolicy, WaitPolicy};
 pub use provider::{Cx, FromEnv, LogLine, LogLines, LogStream, Look, Page, Price, Provider, Submitted, TaintReason};
 pub use query::{Found, Pages};

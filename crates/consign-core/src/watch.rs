@@ -66,27 +66,30 @@ impl<P: Provider> fmt::Debug for Event<P> {
 }
 
 /// One watched job: where it stands, without any future.
-struct Watched<P: Provider> {
+pub(crate) struct Watched<P: Provider> {
     job: Job<P>,
-    track: Track,
+    pub(crate) track: Track,
 }
 
-struct Flight<P: Provider> {
+pub(crate) struct Flight<P: Provider> {
     began: Instant,
     plan: Plan,
     result: Result<Snapshot<P>>,
 }
 
 impl<P: Provider> Watched<P> {
-    fn new(job: Job<P>, policy: &WaitPolicy) -> Self {
+    pub(crate) fn new(job: Job<P>, policy: &WaitPolicy) -> Self {
         let fresh = job.first().map(|s| s.items().to_vec());
         let shared = job.shared();
         let ladder = Ladder { events: P::CAPS.events, hold: P::hold(job.ticket()) };
         let track = Track::new(shared.clock.now(), policy, ladder, fresh, shared.chance());
         Self { job, track }
     }
+    pub(crate) fn job(&self) -> &Job<P> {
+        &self.job
+    }
     /// The events that come before any look; whether the last of them is the end.
-    fn begin(&self, report: &mut dyn FnMut(Result<Event<P>>)) -> bool {
+    pub(crate) fn begin(&self, report: &mut dyn FnMut(Result<Event<P>>)) -> bool {
         report(Ok(Event::Mode(self.track.mode())));
         let Some(first) = self.job.first() else { return false };
         for (index, item) in first.items().iter().enumerate() {
@@ -98,7 +101,7 @@ impl<P: Provider> Watched<P> {
         first.finished()
     }
     /// The future of one look.
-    fn look(&self, plan: Plan) -> BoxFuture<'static, Flight<P>> {
+    pub(crate) fn look(&self, plan: Plan) -> BoxFuture<'static, Flight<P>> {
         let job = self.job.clone();
         let span = job.span().clone();
         let look = async move {
@@ -123,7 +126,7 @@ impl<P: Provider> Watched<P> {
     }
     /// Takes in a look and reports what follows from it; whether the last of that is the end, or an
     /// error, which ends the watch too.
-    fn land(
+    pub(crate) fn land(
         &mut self,
         flight: Flight<P>,
         may_hold: bool,

@@ -51,7 +51,8 @@
 //! # }
 //! ```
 //!
-//! What becomes of jobs is told in [`civitai`]; what can go wrong on the way in [`Fault`] and [`Rule`].
+//! What becomes of jobs is told in [`bacalhau`], [`chutes`], [`civitai`] and [`numind`]; what can go wrong on the
+//! way in [`Fault`] and [`Rule`]. Answers that go on while they are read carry them as [`live`] tells.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -65,6 +66,7 @@ mod front;
 mod ledger;
 pub mod live;
 pub mod numind;
+mod picture;
 mod serve;
 
 pub use bacalhau::{Bacalhau, Requester};

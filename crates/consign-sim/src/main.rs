@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use consign_sim::civitai::Shape;
-use consign_sim::{Bacalhau, Civitai, NuMind, Requester, numind};
+use consign_sim::{Bacalhau, Chutes, Civitai, NuMind, Requester, numind};
 
 const HELP: &str = "\
 Simulator of job API wires.
@@ -25,10 +25,12 @@ Usage: consign-sim [--listen ADDRESS] [--speed N] [--seed N] [--workers N] [--sh
                     generation of the interface: both, 0.2.0, 0.4.2 [default: both]
   --help            this text
 
-Prints one line a provider when it is ready, `civitai http://127.0.0.1:PORT`, `numind …`, and runs until
-Ctrl-C. Any token is accepted. A job can say itself what becomes of it:
+Prints one line a provider when it is ready, `civitai http://127.0.0.1:PORT`, `bacalhau-v1 …`,
+`chutes …`, `numind …`, and runs until Ctrl-C. Any token is accepted (chutes: any API key of the right form). A job can say itself what
+becomes of it:
   civitai  \"properties\": {\"sim\": {\"outcome\": \"Failed\", \"seconds\": 3, \"message\": \"out of memory\"}}
   bacalhau labels such as \"sim.outcome\": \"failed\", \"sim.seconds\": \"3\", \"sim.message\": \"out of memory\"
+  chutes   {\"sim\": {\"outcome\": \"error\", \"seconds\": 3, \"detail\": \"out of memory\"}} among the arguments
   numind   first line of what is submitted: sim: {\"outcome\": \"failed\", \"seconds\": 3, \"code\": \"Broken\"}
 ";
 
@@ -142,16 +144,29 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         .speed(arguments.speed)
         .workers(arguments.workers)
         .shape(arguments.numind_shape)
+        .most_per_page(300)
         .start(SystemTime::now())
         .ledger_limit(1000)
         .build();
     let numind_server = numind.serve(beside(server.url())).await.map_err(|e| format!("numind: {e}"))?;
+    let chutes = Chutes::builder()
+        .seed(arguments.seed)
+        .speed(arguments.speed)
+        .workers(arguments.workers)
+        .start(SystemTime::now())
+        .ledger_limit(1000)
+        .build();
+    let chutes_server = chutes.serve(beside(server.url())).await.map_err(|e| format!("chutes: {e}"))?;
     let mut out = std::io::stdout();
-    writeln!(out, "civitai {}", server.url()).map_err(|e| e.to_string())?;
-    writeln!(out, "bacalhau-requester {}", requester_server.url()).map_err(|e| e.to_string())?;
-    writeln!(out, "bacalhau-v1 {}", bacalhau_server.url()).map_err(|e| e.to_string())?;
-    writeln!(out, "numind {}", numind_server.url()).map_err(|e| e.to_string())?;
-    out.flush().map_err(|e| e.to_string())?;
+    // In one piece: a reader that has seen its line may go away.
+    let lines = [
+        format!("civitai {}\n", server.url()),
+        format!("bacalhau-requester {}\n", requester_server.url()),
+        format!("bacalhau-v1 {}\n", bacalhau_server.url()),
+        format!("chutes {}\n", chutes_server.url()),
+        format!("numind {}\n", numind_server.url()),
+    ];
+    out.write_all(lines.concat().as_bytes()).and_then(|()| out.flush()).map_err(|e| e.to_string())?;
     stopped().await.map_err(|e| e.to_string())
 }
 

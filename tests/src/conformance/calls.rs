@@ -106,6 +106,11 @@ async fn unsupported<P: Subject>(bench: &Bench<P>) -> Checked {
     if !caps.logs {
         missing.push(provider.logs(&ticket, true, &cx).await.map(|_| ()));
     }
+    if !caps.logs {
+        let mut lines = consign::DynJob::from(bench.nowhere.attach(ticket.clone())?).logs(true);
+        let first = std::future::poll_fn(|cx| lines.as_mut().poll_next(cx)).await;
+        missing.push(first.ok_or_else(|| "no log and no error".to_owned())?.map(|_| ()));
+    }
     for done in missing {
         refused("an operation that is not there", done, ErrorKind::Unsupported, Delivery::NotSent)?;
     }

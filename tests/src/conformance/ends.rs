@@ -10,6 +10,7 @@ pub(super) fn steps<P: Subject>() -> Vec<Step<P>> {
         Step { name: "a cancelled job ends so", run: |b| Box::pin(cancelled(b)) },
         Step { name: "a job that does not exist cannot be cancelled", run: |b| Box::pin(cancel_nobody(b)) },
         Step { name: "what a job made is fetched, as files", run: |b| Box::pin(outputs(b)) },
+        Step { name: "a log has what the job prints, once, and ends with it", run: |b| Box::pin(logs(b)) },
     ]
 }
 
@@ -48,7 +49,7 @@ async fn cancel_nobody<P: Subject>(bench: &Bench<P>) -> Checked {
 }
 
 async fn outputs<P: Subject>(bench: &Bench<P>) -> Checked {
-    if !P::CAPS.outputs {
+    if !P::CAPS.outputs || !P::FILES {
         return Ok(false);
     }
     let job = bench.submit(P::good()).await?;
@@ -63,5 +64,24 @@ async fn outputs<P: Subject>(bench: &Bench<P>) -> Checked {
         let size = std::fs::metadata(&inside).map_err(|e| e.to_string())?.len();
         expect(size > 0, || format!("{} is empty", inside.display()))?;
     }
+    Ok(true)
+}
+
+async fn logs<P: Subject>(bench: &Bench<P>) -> Checked {
+    if !P::CAPS.logs {
+        return Ok(false);
+    }
+    let job = DynJob::from(bench.submit(P::good()).await?);
+    for follow in [true, false] {
+        let (mut lines, mut text) = (job.logs(follow), String::new());
+        while let Some(line) = std::future::poll_fn(|cx| lines.as_mut().poll_next(cx)).await {
+            text += &line?.text;
+        }
+        // Without following, a log that the server cannot show is empty.
+        let times = text.matches(P::printed()).count();
+        expect(times == 1 || (!follow && times == 0), || format!("follow {follow}: {text:?}"))?;
+    }
+    let seen = job.look().await?;
+    expect(seen.finished(), || "the log ended before the job".to_owned())?;
     Ok(true)
 }

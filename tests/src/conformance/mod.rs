@@ -12,8 +12,16 @@ mod ends;
 mod faults;
 mod waits;
 
+#[cfg(feature = "bacalhau")]
+mod bacalhau;
+#[cfg(feature = "chutes")]
+mod chutes;
 #[cfg(feature = "civitai")]
 mod civitai;
+#[cfg(feature = "bacalhau")]
+mod modules;
+#[cfg(feature = "numind")]
+mod numind;
 
 /// A step that takes longer does not hold.
 const LONGEST_STEP: Duration = Duration::from_secs(900);
@@ -40,6 +48,8 @@ pub trait Subject: Provider {
     fn printed() -> &'static str {
         ""
     }
+    /// Whether [`Subject::good`] makes files.
+    const FILES: bool = true;
     /// The simulator's name for the operation of a plain look.
     const LOOK: &'static str;
     /// The simulator's name for the operation of a submission.

@@ -1,15 +1,19 @@
-//! The sections of Chutes' signing file: keys, messages, signatures, addresses, API keys, file ids, runner tokens.
+//! The sections of Chutes' signing file: keys, messages, signatures, addresses, API keys, file ids, runner tokens, and
+//! through the simulator whole requests, nonces and `Authorization` headers.
 use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
 
+use bytes::Bytes;
 use consign_chutes::{Address, ApiKey, Hotkey, JobToken, file_id, hotkey};
+use consign_sim::chutes::{Chute, Method};
 use serde_json::Value;
 
 use crate::chutes::from_hex;
 use crate::report::{Outcome, Report, Row};
 
 const FILE: &str = "chutes-signing.json";
-/// Sections that say what a server does: for the simulator.
-const SERVER: [&str; 3] = ["requests", "nonces", "authorization_headers"];
+/// The chute that the requests name.
+const CHUTE: &str = "aaaaaaaa-0000-5000-8000-000000000001";
 /// What is no list of cases, or not released.
 const OTHERS: [&str; 3] = ["provider", "about", "unreleased_v2"];
 
@@ -20,15 +24,15 @@ pub fn cases(folder: &Path) -> Report {
     let rows = file.map(|file| {
         let mut rows = Vec::new();
         for (section, cases) in file.as_object().into_iter().flatten() {
-            if SERVER.contains(&section.as_str()) || OTHERS.contains(&section.as_str()) {
+            if OTHERS.contains(&section.as_str()) {
                 continue;
             }
             for case in cases.as_array().into_iter().flatten() {
                 let mut row = Row::new(FILE, rows.len() + 1);
-                row.why =
-                    check(section, case).err().map(|why| format!("{section}: {why} in {case}")).into_iter().collect();
+                let outcome = check(section, case, &file["keys"][0]);
+                row.why = outcome.err().map(|why| format!("{section}: {why} in {case}")).into_iter().collect();
                 if row.why.is_empty() {
-                    let refused = ["valid", "plain_verify"].iter().any(|name| case[*name] == false);
+                    let refused = ["valid", "plain_verify", "accepted"].iter().any(|name| case[*name] == false);
                     row.outcome = if refused { Outcome::Refused } else { Outcome::Decoded };
                 }
                 rows.push(row);
@@ -39,7 +43,8 @@ pub fn cases(folder: &Path) -> Report {
     Report { file: FILE.to_owned(), rows }
 }
 
-fn check(section: &str, case: &Value) -> Result<(), String> {
+/// Checks one case; `key` is the first of the file's keys.
+fn check(section: &str, case: &Value, key: &Value) -> Result<(), String> {
     let text = |name: &str| case[name].as_str().unwrap_or_default();
     let same = |what: &str, found: &str, expected: &str| match found == expected {
         true => Ok(()),
@@ -104,8 +109,60 @@ fn check(section: &str, case: &Value) -> Result<(), String> {
             let issued = claims.issued().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
             same("issued", &issued.to_string(), &expected["iat"].to_string())
         }
+        "requests" => {
+            let headers = case["headers"].as_object().into_iter().flatten();
+            let headers: Vec<_> = headers.map(|(name, value)| (name.as_str(), value.as_str().unwrap_or("?"))).collect();
+            let (status, detail) = ask(case, text("method"), text("path"), &headers, text("body_utf8"))?;
+            same("status", &status.to_string(), &case["status"].to_string())?;
+            valid(status == 200, "accepted")?;
+            let start = text("note").strip_prefix("detail starts with '").and_then(|rest| rest.strip_suffix('\''));
+            match start {
+                Some(start) if !detail.starts_with(start) => Err(format!("found {detail:?}")),
+                _ if case.get("detail").is_none() => Ok(()),
+                _ => same("detail", &detail, text("detail")),
+            }
+        }
+        "nonces" => {
+            let key = Hotkey::from_seed_hex(key["seed_hex"].as_str().unwrap_or_default()).map_err(|e| e.to_string())?;
+            let (address, nonce) = (key.address().as_str(), text("nonce"));
+            let message = hotkey::message(address, nonce, &hotkey::body_hash(b"{}"));
+            let signature = to_hex(&key.sign(message.as_bytes()).map_err(|error| error.to_string())?);
+            let headers =
+                [("x-chutes-hotkey", address), ("x-chutes-nonce", nonce), ("x-chutes-signature", signature.as_str())];
+            let (status, detail) = ask(case, "POST", &format!("/jobs/{CHUTE}/train"), &headers, "{}")?;
+            valid(status == 200, "valid")?;
+            same("detail", &detail, if status == 200 { "" } else { "Invalid nonce!" })
+        }
+        "authorization_headers" => {
+            let (status, detail) = ask(case, "GET", "/users/me", &[("authorization", text("header"))], "")?;
+            let (expected, why) = match text("read_as") {
+                "session_token" => ("401", "Invalid token."),
+                _ if text("header").contains("cpk_") => ("200", ""),
+                _ => ("401", "Missing or invalid authorization header(s)"),
+            };
+            same("status", &status.to_string(), expected)?;
+            same("detail", &detail, why)
+        }
         _ => Err("a section that nobody checks".to_owned()),
     }
+}
+
+/// Asks a simulator whose clock stands at the case's `now`; gives the status and the `detail` of the answer.
+fn ask(case: &Value, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<(u16, String), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.map_err(|error| error.to_string())?.block_on(async {
+        let now = UNIX_EPOCH + Duration::from_secs(case["now"].as_u64().unwrap_or_default());
+        let chute = Chute::new(CHUTE, "acme/trainer").method(Method::new("train"));
+        let sim = consign_sim::Chutes::builder().start(now).chute(chute).build();
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", consign_sim::Chutes::URL));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Bytes::from(body.to_owned())).map_err(|error| error.to_string())?;
+        let answer = sim.handle(request).await.map_err(|error| error.to_string())?;
+        let detail = serde_json::from_slice(answer.body()).unwrap_or(Value::Null)["detail"].as_str().map(str::to_owned);
+        Ok((answer.status().as_u16(), detail.unwrap_or_default()))
+    })
 }
 
 fn valid_signature(key: &Hotkey, signature: &[u8]) -> Result<(), String> {

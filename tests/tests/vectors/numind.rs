@@ -77,34 +77,18 @@ impl Provider for NuMind {
         let text = |name: &str| body[name].as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned);
         text("message").or_else(|| text("code")).into_iter().collect()
     }
-    /// By the table of the fact sheet, from the record that the low-level client gives.
     async fn state(url: &str, operation: &Operation, body: &Value) -> Option<Result<(String, bool), String>> {
-        use v0_2::types::JobStatus;
-        let client = v0_2::Client::from_http(client(url));
-        let id = Self::arguments(operation, body).path.pop()?;
-        let read = match operation.id {
-            "get_api_jobs_jobid" => {
-                let job = client.get_api_jobs_jobid(&id, Default::default()).await;
-                job.map(|job| (job.value.status, job.value.completed_at))
-            }
-            "get_api_jobs_jobid_status" => {
-                let job = client.get_api_jobs_jobid_status(&id, Default::default()).await;
-                job.map(|job| (job.value.status, job.value.completed_at))
-            }
+        let id = match operation.id {
+            "get_api_jobs_jobid" | "get_api_jobs_jobid_status" => Self::arguments(operation, body).path.pop()?,
             _ => return None,
         };
-        let state = |(status, completed): (Option<JobStatus>, Option<_>)| {
-            let (word, finished) = match status {
-                Some(JobStatus::Created | JobStatus::Pending | JobStatus::Queued) => ("queued", false),
-                Some(JobStatus::Running) => ("running", false),
-                Some(JobStatus::Completed) => ("succeeded", true),
-                Some(JobStatus::Failed | JobStatus::Timeout) => ("failed", true),
-                Some(JobStatus::Cancelled | JobStatus::Canceled) => ("cancelled", true),
-                _ => ("unknown", completed.is_some()),
-            };
-            (word.to_owned(), finished)
+        let look = async {
+            let numind = consign::numind::NuMind::from_client(v0_4::Client::from_http(client(url)));
+            let ticket = consign::numind::NuMind::ticket_of_job(&id);
+            let snapshot = consign::Jobs::new(numind).attach(ticket)?.look().await?;
+            Ok((snapshot.state().as_str().to_owned(), snapshot.finished()))
         };
-        Some(read.map(state).map_err(|error| error.to_string()))
+        Some(look.await.map_err(|error: consign::Error| error.to_string()))
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use consign_core::{
-    Batch, BoxFuture, Cancel, Caps, Cx, Delivery, Error, ErrorKind, Event, Item, Job, Jobs, List, Look, Outputs, Page,
-    Price, Priced, Provider, Query, Result, Retry, Snapshot, State, Submitted, Taint, TaintReason, Ticket, Violations,
-    Watch,
+    Batch, BoxFuture, Cancel, Caps, Cx, Delivery, Error, ErrorKind, Event, Item, Job, Jobs, List, LogLine, LogLines,
+    Logs, Look, Outputs, Page, Price, Priced, Provider, Query, Result, Retry, Snapshot, State, Submitted, Taint,
+    TaintReason, Ticket, Violations, Watch,
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -21,6 +21,26 @@ pub(crate) enum Act<T = Vec<Item>> {
     After(Duration, Result<T>),
     /// Never answers.
     Hang,
+}
+
+/// One connection to a log.
+#[derive(Clone)]
+pub(crate) enum Log {
+    /// These pieces, each after a pause.
+    Lines(Vec<(Duration, LogLine)>, Then),
+    /// None comes to be.
+    Refuse(Error),
+}
+
+/// What comes after the last piece.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Then {
+    /// The end.
+    Close,
+    /// An error.
+    Break,
+    /// Nothing.
+    Silent,
 }
 
 /// One look, as the provider saw it.
@@ -55,6 +75,11 @@ pub(crate) struct World {
     pub(crate) called: AtomicUsize,
     pub(crate) pages: Mutex<VecDeque<PageAnswer>>,
     pub(crate) paged: Mutex<Vec<Option<String>>>,
+    logs: Mutex<VecDeque<Log>>,
+    logged: Mutex<Vec<LogLine>>,
+    /// Whether each connection to a log was to follow it.
+    pub(crate) follows: Mutex<Vec<bool>>,
+    open_logs: Arc<AtomicUsize>,
     in_flight: AtomicUsize,
     pub(crate) most_in_flight: AtomicUsize,
     pub(crate) most_held: AtomicUsize,
@@ -66,13 +91,13 @@ pub(crate) struct World {
 
 /// A raw record; counts itself.
 #[derive(Debug)]
-pub(crate) struct Raw(Arc<AtomicUsize>);
+pub(crate) struct Raw(Arc<AtomicUsize>, Vec<LogLine>);
 
 impl Raw {
     fn new(world: &World) -> Self {
         let now = world.raws.fetch_add(1, Ordering::Relaxed) + 1;
         world.most_raws.fetch_max(now, Ordering::Relaxed);
-        Self(world.raws.clone())
+        Self(world.raws.clone(), world.logged.lock().unwrap().clone())
     }
 }
 impl Drop for Raw {
@@ -111,6 +136,22 @@ impl World {
     /// Plays `acts` for every job, the last again and again.
     pub(crate) fn script(&self, acts: Vec<Act>) {
         self.play(move |seen| acts[seen.n.min(acts.len() - 1)].clone());
+    }
+    /// The connections to a log that come next, the last again and again.
+    pub(crate) fn log(&self, logs: Vec<Log>) {
+        *self.logs.lock().unwrap() = logs.into();
+    }
+    /// What each record from now on holds of the log.
+    pub(crate) fn logged(&self, lines: Vec<LogLine>) {
+        *self.logged.lock().unwrap() = lines;
+    }
+    /// How often a log was opened.
+    pub(crate) fn opened(&self) -> usize {
+        self.follows.lock().unwrap().len()
+    }
+    /// How many logs are open.
+    pub(crate) fn open_logs(&self) -> usize {
+        self.open_logs.load(Ordering::Relaxed)
     }
     pub(crate) fn now(&self) -> Duration {
         self.start.elapsed()
@@ -193,6 +234,10 @@ impl<const HOLD: u64, const EVENTS: bool> Fake<HOLD, EVENTS> {
             called: AtomicUsize::new(0),
             pages: Mutex::default(),
             paged: Mutex::default(),
+            logs: Mutex::default(),
+            logged: Mutex::default(),
+            follows: Mutex::default(),
+            open_logs: Arc::default(),
             in_flight: AtomicUsize::new(0),
             most_in_flight: AtomicUsize::new(0),
             most_held: AtomicUsize::new(0),
@@ -237,7 +282,7 @@ fn fake<const HOLD: u64, const EVENTS: bool>() -> (Fake<HOLD, EVENTS>, Arc<World
 impl<const HOLD: u64, const EVENTS: bool> Provider for Fake<HOLD, EVENTS> {
     const NAME: &'static str = "fake";
     const CAPS: Caps = {
-        let caps = Caps::NONE.batch(4).cancel().taint().query().list().price().outputs();
+        let caps = Caps::NONE.batch(4).cancel().taint().query().list().price().outputs().logs();
         let caps = if EVENTS { caps.events() } else { caps };
         if HOLD > 0 { caps.long_poll(Duration::from_secs(HOLD)) } else { caps }
     };
@@ -332,6 +377,38 @@ impl<const HOLD: u64, const EVENTS: bool> Provider for Fake<HOLD, EVENTS> {
             Ok(page.filtered(out.into_iter().map(|(ticket, _)| ticket)))
         })
     }
+    fn logs<'a>(&'a self, _: &'a Ticket, follow: bool, _: &'a Cx) -> BoxFuture<'a, Result<LogLines>> {
+        Box::pin(async move {
+            self.world.follows.lock().unwrap().push(follow);
+            let log = {
+                let mut logs = self.world.logs.lock().unwrap();
+                if logs.len() > 1 { logs.pop_front() } else { logs.front().cloned() }
+            };
+            let (lines, then) = match log.expect("a log") {
+                Log::Refuse(error) => return Err(error),
+                Log::Lines(lines, then) => (lines, then),
+            };
+            let state = (VecDeque::from(lines), then, OpenLog::new(&self.world.open_logs));
+            let stream = futures_util::stream::unfold(state, |(mut lines, then, open)| async move {
+                if let Some((pause, line)) = lines.pop_front() {
+                    tokio::time::sleep(pause).await;
+                    return Some((Ok(line), (lines, then, open)));
+                }
+                match then {
+                    Then::Close => None,
+                    Then::Break => {
+                        Some((Err(broken(ErrorKind::Transport, Delivery::Unknown)), (lines, Then::Close, open)))
+                    }
+                    Then::Silent => std::future::pending().await,
+                }
+            });
+            let lines: LogLines = Box::pin(stream);
+            Ok(lines)
+        })
+    }
+    fn logged(snapshot: &Snapshot<Self>) -> Vec<LogLine> {
+        snapshot.raw().map(|raw| raw.1.clone()).unwrap_or_default()
+    }
     fn outputs(_: &Job<Self>, snapshot: &Snapshot<Self>) -> usize {
         snapshot.items().len()
     }
@@ -344,6 +421,22 @@ impl<const HOLD: u64, const EVENTS: bool> Query for Fake<HOLD, EVENTS> {}
 impl<const HOLD: u64, const EVENTS: bool> List for Fake<HOLD, EVENTS> {}
 impl<const HOLD: u64, const EVENTS: bool> Priced for Fake<HOLD, EVENTS> {}
 impl<const HOLD: u64, const EVENTS: bool> Outputs for Fake<HOLD, EVENTS> {}
+impl<const HOLD: u64, const EVENTS: bool> Logs for Fake<HOLD, EVENTS> {}
+
+/// Counts a connection to a log while it is open.
+struct OpenLog(Arc<AtomicUsize>);
+
+impl OpenLog {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+impl Drop for OpenLog {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 pub(crate) fn item(state: State, finished: bool) -> Item {
     Item::new(Some("item"), state, finished)

@@ -7,6 +7,7 @@ mod dynamic;
 mod fake;
 mod files;
 mod ladder;
+mod logs;
 mod many;
 mod pages;
 mod random;

@@ -38,9 +38,9 @@ impl Demand {
     }
 }
 
-/// The text of a header; none if it is empty.
+/// The text of a header; none if it is empty. Blanks around it are taken away by the server that reads a connection.
 fn header<'a>(request: &'a Request<Bytes>, name: &str) -> Option<&'a str> {
-    let value = request.headers().get(name)?.to_str().ok()?.trim();
+    let value = request.headers().get(name)?.to_str().ok()?;
     (!value.is_empty()).then_some(value)
 }
 

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
+use super::Reader;
 use super::errors::{Refused, blob_error};
 use super::job::Job;
 use super::world::World;
-use super::{Reader, picture};
 use crate::chance::{hash, mix};
 use crate::faults::Twist;
+use crate::picture;
 
 /// A signed URL for a blob, and the date until which it is valid.
 pub(crate) fn sign(world: &World, key: &str, reader: &Reader<'_>) -> (String, String) {

@@ -27,7 +27,6 @@ mod api;
 mod blobs;
 mod errors;
 mod job;
-mod picture;
 mod plan;
 mod queue;
 mod settings;

@@ -51,7 +51,7 @@ impl Work<'_> {
         let newer = self.shape != Shape::V0_2;
         Some(match name {
             op::UNKNOWN => Err(errors::no_route()),
-            op::EXTRACT | op::CANCEL | op::REPORTS if !newer => Err(errors::no_route()),
+            op::EXTRACT | op::CANCEL | op::REPORTS | op::PAGE_IMAGE if !newer => Err(errors::no_route()),
             op::DOCUMENT_CONTENT if self.shape == Shape::V0_4 => Err(errors::no_route()),
             op::PING => Ok(response(StatusCode::OK, "text/plain; charset=UTF-8", "pong")),
             op::HEALTH => {
@@ -104,6 +104,7 @@ impl Work<'_> {
             op::CONVERT => self.convert(),
             op::TEXT_DOCUMENT => self.text_document(),
             op::GET_DOCUMENT | op::DOCUMENT_CONTENT => self.get_document(name == op::DOCUMENT_CONTENT),
+            op::PAGE_IMAGE => self.page_image(),
             op::EXAMPLES => self.examples(),
             op::CREATE_EXAMPLE | op::PUT_EXAMPLE => self.put_example(),
             op::GET_EXAMPLE | op::DELETE_EXAMPLE => self.get_example(name == op::DELETE_EXAMPLE),

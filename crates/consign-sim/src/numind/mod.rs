@@ -20,6 +20,7 @@
 //! | `invalid` | `{"errorCode", "message"}`: the result is emptied and comes with status 206 |
 //! | `code`, `message` | why it failed |
 //! | `ended` | false: its status changes, but `completedAt` stays away |
+//! | `organization` | the organization that owns it |
 //! | `repairs` | number of repairs in its report |
 //! | `children` | number of child jobs |
 //! | `streams` | what happens to its first, second, … event stream: `none`, `silence 5`, `cut 5`, `end 0`, `error 5` (seconds after it was opened), `cut-in 9`, `end-in 9` (bytes of the last event), also with `chunks 7` |
@@ -168,6 +169,8 @@ pub mod operation {
     pub const GET_DOCUMENT: &str = "get_api_documents_documentid";
     /// A document's bytes.
     pub const DOCUMENT_CONTENT: &str = "get_api_documents_documentid_content";
+    /// A document's page as a picture.
+    pub const PAGE_IMAGE: &str = "get_api_documents_documentid_parts_partindex_image";
     /// Sign of life.
     pub const PING: &str = "get_api_ping";
     /// State of the services.

@@ -150,7 +150,11 @@ fn leaf(kind: &str, name: &str, text: &str) -> Value {
         (!wanted.is_empty() && plain(label).ends_with(&wanted)).then(|| value.trim())
     });
     let place = labelled.unwrap_or(text);
-    let words = || place.split_whitespace().map(|word| word.trim_matches([',', ';', '(', ')', '"']));
+    let words = || {
+        // What ends with a colon is a label.
+        let values = place.split_whitespace().filter(|word| !word.ends_with(':'));
+        values.map(|word| word.trim_matches([',', ';', '(', ')', '"']))
+    };
     let number = || {
         let mut all = place.split(|c: char| !c.is_ascii_digit() && c != '.' && c != '-');
         all.find_map(|part| part.trim_end_matches('.').parse::<f64>().ok())
@@ -225,11 +229,11 @@ mod tests {
             "paid": "boolean", "currency": ["EUR", "USD"], "options": [["wifi", "spa"]],
             "lines": [{"count": "integer"}], "missing": "iban"});
         assert!(is_template(&template));
-        let text = "Order number: A-1\nTotal: 12.5 EUR\nPaid: yes\nCount: 3\nIn Zurich with wifi.";
+        let text = "Invoice: of a Hotel\nOrder number: A-1\nTotal: 12.5 EUR\nPaid: yes\nCount: 3\nIn Zurich with wifi.";
         let result = fill(&template, "", text);
         assert_eq!(
             result,
-            json!({"city": "Order", "orderNumber": "A-1", "total": 12.5, "paid": true, "currency": "EUR",
+            json!({"city": "Hotel", "orderNumber": "A-1", "total": 12.5, "paid": true, "currency": "EUR",
                 "options": ["wifi"], "lines": [{"count": 3}], "missing": null})
         );
         assert!(fits(&template, &result) && fits(&template, &emptied(&template)));

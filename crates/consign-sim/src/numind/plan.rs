@@ -19,6 +19,7 @@ pub struct Plan {
     pub(crate) code: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) open_end: bool,
+    pub(crate) organization: Option<String>,
     pub(crate) repairs: u32,
     pub(crate) children: u32,
     pub(crate) streams: Vec<StreamFault>,
@@ -105,6 +106,13 @@ impl Plan {
         self
     }
 
+    /// The organization that owns the job, whatever owns its project.
+    #[must_use]
+    pub fn organization(mut self, id: impl Into<String>) -> Self {
+        self.organization = Some(id.into());
+        self
+    }
+
     /// How many repairs the job's report lists once it has ended. Default none.
     #[must_use]
     pub fn repairs(mut self, repairs: u32) -> Self {
@@ -145,6 +153,7 @@ impl Plan {
                 "bare" => self.bare = value.as_bool().ok_or_else(wrong)?,
                 "size" => self.size = count()?.min(64 << 20) as usize,
                 "ended" => self.open_end = !value.as_bool().ok_or_else(wrong)?,
+                "organization" => self.organization = Some(text()?),
                 "repairs" => self.repairs = count()?.min(1000),
                 "children" => self.children = count()?.min(100),
                 "invalid" => {

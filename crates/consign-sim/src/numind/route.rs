@@ -73,6 +73,7 @@ pub(crate) fn route(request: &Request<Bytes>) -> (&'static str, Vec<String>) {
         ("POST", ["files", id, "convert-to-document"]) => (op::CONVERT, &[*id]),
         ("POST", ["documents", "text"]) => (op::TEXT_DOCUMENT, &[]),
         ("GET", ["documents", id]) => (op::GET_DOCUMENT, &[*id]),
+        ("GET", ["documents", id, "parts", part, "image"]) => (op::PAGE_IMAGE, &[*id, *part]),
         ("GET", ["documents", id, "content"]) => (op::DOCUMENT_CONTENT, &[*id]),
         _ => (op::UNKNOWN, &[]),
     };

@@ -17,8 +17,9 @@ use crate::chance::Durations;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shape {
-    /// Everything that either generation has, in answers that clients of both can read. A project shows
-    /// its settings in the form of the generation whose client made it (the newer sends `instructions`).
+    /// Everything that either generation has, in answers that clients of both can read. The settings of
+    /// projects have no such form: a project shows them as the generation does whose client made it (the
+    /// newer sends `instructions`), one for Markdown as the older does.
     #[default]
     Both,
     /// As clients of version 0.2.0 know it, late 2025: without cancelling, reports and extraction without

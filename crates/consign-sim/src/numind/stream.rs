@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::world::Which;
@@ -29,6 +29,7 @@ enum Stop {
     Error(Duration, &'static str, &'static str),
     CutIn(usize),
     EndIn(usize),
+    Instead(&'static str, &'static str),
 }
 
 impl StreamFault {
@@ -72,6 +73,11 @@ impl StreamFault {
         Self::new(Stop::EndIn(bytes))
     }
 
+    /// In place of the last event comes one with this name and data: a `result` that is no job record.
+    pub const fn last_event(name: &'static str, data: &'static str) -> Self {
+        Self::new(Stop::Instead(name, data))
+    }
+
     /// The body comes in chunks of this many bytes, at least 1.
     #[must_use]
     pub const fn in_chunks(mut self, bytes: usize) -> Self {
@@ -109,7 +115,7 @@ impl StreamFault {
     fn after(&self) -> Option<Duration> {
         match self.stop {
             Stop::Silence(after) | Stop::Cut(after) | Stop::End(after) | Stop::Error(after, ..) => Some(after),
-            Stop::Never | Stop::CutIn(_) | Stop::EndIn(_) => None,
+            Stop::Never | Stop::CutIn(_) | Stop::EndIn(_) | Stop::Instead(..) => None,
         }
     }
 }
@@ -129,6 +135,8 @@ pub enum StreamForm {
     Cr,
     /// A ping has no `data` line, and so is no event.
     BarePing,
+    /// With comments, ids, retry times and unknown events in between, and JSON over many lines.
+    Noisy,
 }
 
 impl StreamForm {
@@ -136,11 +144,18 @@ impl StreamForm {
         let end = match self {
             Self::Crlf => "\r\n",
             Self::Cr => "\r",
-            Self::Plain | Self::DataFirst | Self::BarePing => "\n",
+            Self::Plain | Self::DataFirst | Self::BarePing | Self::Noisy => "\n",
         };
         match self {
             Self::DataFirst => format!("data: {data}{end}event: {name}{end}{end}"),
             Self::BarePing if data.is_empty() => format!("event: {name}{end}{end}"),
+            Self::Noisy => {
+                let json = serde_json::from_str::<Value>(data);
+                let lines = json.map_or_else(|_| data.to_owned(), |json| format!("{json:#}"));
+                let lines = lines.replace('\n', "\ndata:");
+                let noise = ": keep-alive\n\nevent: progress\ndata: {\"percent\": 40}\n\nretry: 3000\nid: 1\n";
+                format!("{noise}event: {name}\ndata:{lines}\n\n")
+            }
             _ => format!("event: {name}{end}data: {data}{end}{end}"),
         }
     }
@@ -234,6 +249,7 @@ impl Stream {
                 self.chunks.send(Chunk::Break).await.map_err(|_| Gone)
             }
             Stop::EndIn(bytes) => self.send_bytes(&event.as_bytes()[..bytes.min(event.len())]).await,
+            Stop::Instead(name, data) => self.send(&form.event(name, data)).await,
             _ => self.send(&event).await,
         }
     }

@@ -12,6 +12,8 @@ use super::settings::Shape;
 use super::shelf::{Document, File, Project};
 use super::world::{Kind, Order, Subject, World};
 use super::{model, params, plan};
+use crate::chance::hash;
+use crate::picture;
 
 /// What a submission has besides its subject.
 struct Frame {
@@ -407,6 +409,22 @@ impl Work<'_> {
         self.inner.look(|world, now| {
             let document = self.own_document(world, self.id(0), now)?;
             Ok(if content { contents(&document.file) } else { self.document_answer(world, &document) })
+        })
+    }
+}
+
+impl Work<'_> {
+    /// A page of a document that is not text. Every document has one.
+    pub(crate) fn page_image(&self) -> Answer {
+        let part: u32 = self.id(1).parse().map_err(|_| invalid("path parameter partIndex"))?;
+        self.inner.look(|world, now| {
+            let document = self.own_document(world, self.id(0), now)?;
+            if part > 0 || document.text().is_some() {
+                return Err(not_found("Part"));
+            }
+            let drawn = picture::png(hash(&document.file.bytes), 120, 170)
+                .map_err(|e| error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &e.to_string()))?;
+            Ok(crate::faults::response(StatusCode::OK, "application/octet-stream", drawn))
         })
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
@@ -205,9 +206,10 @@ impl World {
         uuid(&mut self.ids)
     }
 
-    /// A date as the service writes it.
+    /// A date as the service writes it, with milliseconds.
     pub(crate) fn text(&self, at: Duration) -> String {
-        self.clock.date(Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX))).to_string()
+        let date = self.clock.date(at);
+        Timestamp::from_millisecond(date.as_millisecond()).unwrap_or(date).to_string()
     }
 
     /// Brings the world up to the present and gives the simulated time.
@@ -284,7 +286,7 @@ impl World {
             id,
             kind: order.kind,
             account: order.account,
-            organization: order.organization,
+            organization: plan.organization.clone().or(order.organization),
             project: order.project,
             input: order.input,
             subject: order.subject,

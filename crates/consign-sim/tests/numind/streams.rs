@@ -79,6 +79,8 @@ async fn each_fault_of_a_stream_does_what_its_name_says_and_the_job_goes_on() {
     let error = json!({"code": "InternalError", "message": "try again later"});
     assert_eq!((last_event(&text), clean), ((0, "error", error), true));
     assert_eq!(status(&sim, &id).await["status"], "running");
+    sim.faults().once(STREAM, Fault::stream(StreamFault::last_event("result", r#"{"code":413,"message":"x"}"#)));
+    assert_eq!(last_event(&drain(stream(&sim, &id).await).await.0).2, json!({"code": 413, "message": "x"}));
     assert_eq!(sim.faults().pending(), 0);
 }
 
@@ -125,11 +127,16 @@ async fn every_form_of_writing_says_the_same() {
         (StreamForm::Crlf, "event: ping\r\ndata: \r\n\r\nevent: result\r\ndata: {"),
         (StreamForm::Cr, "event: ping\rdata: \r\revent: result\rdata: {"),
         (StreamForm::BarePing, "event: ping\n\nevent: result\ndata: {"),
+        (
+            StreamForm::Noisy,
+            ": keep-alive\n\nevent: progress\ndata: {\"percent\": 40}\n\nretry: 3000\nid: 1\nevent: ping\ndata:\n\n",
+        ),
     ] {
         let sim = NuMind::builder().stream_form(form).build();
         let id = job(&sim, &json!({"pending": 0, "seconds": 31})).await;
         let (text, _) = drain(stream(&sim, &id).await).await;
         assert!(text.starts_with(ping), "{text}");
+        assert!(form != StreamForm::Noisy || text.ends_with("\ndata:}\n\n"), "{text}");
         assert!(form != StreamForm::DataFirst || text.ends_with("}\nevent: result\n\n"));
     }
 }

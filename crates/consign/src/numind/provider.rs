@@ -162,6 +162,15 @@ impl NuMind {
     }
 }
 
+/// The same error, unless it says that there is no such stream: whether there is such a job, its status tells.
+fn no_stream(error: Error) -> Error {
+    if error.kind() != ErrorKind::NotFound {
+        return error;
+    }
+    let what = "the server gives no event stream of the job";
+    Error::new(ErrorKind::Unsupported, Delivery::Rejected, what).with_source(error).on_read().for_operation(STREAM)
+}
+
 fn snapshot(record: Record, id: &str) -> Snapshot<NuMind> {
     Snapshot::new(vec![status::item(&record, id)], record)
 }
@@ -219,7 +228,7 @@ impl Provider for NuMind {
         Box::pin(async move {
             let place = place(ticket)?;
             let seen = match look {
-                Look::Events => self.follow(&place.id, cx).await?,
+                Look::Events => self.follow(&place.id, cx).await.map_err(no_stream)?,
                 Look::Now | Look::Hold(_) => self.poll(&place.id, cx).await?,
             };
             if let Some(project) = place.project.filter(|_| seen.finished()) {

@@ -1,0 +1,44 @@
+//! Bacalhau for the suite, by either of its interfaces: WebAssembly jobs, which every node can run.
+use std::time::Duration;
+
+use consign::Ticket;
+use consign::bacalhau::{Bacalhau, JobSpec, Publisher, Source, WasmJob};
+use consign_sim::bacalhau::operation;
+
+use super::{Subject, modules};
+
+/// A module that is published so that its result can be fetched.
+fn run(module: &[u8], publisher: Publisher) -> WasmJob {
+    WasmJob::new(Source::wasm(module)).publisher(publisher).cpu("100m").memory("64Mb")
+}
+
+/// A job with more than one mistake in it.
+fn wrong() -> JobSpec {
+    WasmJob::new(Source::wasm(modules::HELLO)).memory("much").cpu("-1").into()
+}
+
+impl Subject for Bacalhau {
+    fn good() -> JobSpec {
+        run(modules::HELLO, Publisher::Local).into()
+    }
+    fn bad(_: bool) -> Option<JobSpec> {
+        Some(run(modules::TRAP, Publisher::Local).into())
+    }
+    fn complaint() -> &'static str {
+        "unreachable"
+    }
+    fn long() -> JobSpec {
+        run(modules::SPIN, Publisher::Local).execution_timeout(Duration::from_secs(600)).into()
+    }
+    fn wrong() -> JobSpec {
+        wrong()
+    }
+    fn nobody() -> Ticket {
+        Bacalhau::ticket_of_job("j-00000000-0000-4000-8000-000000000000")
+    }
+    fn printed() -> &'static str {
+        "hello from wasm"
+    }
+    const LOOK: &'static str = operation::GET;
+    const SUBMIT: &'static str = operation::PUT;
+}

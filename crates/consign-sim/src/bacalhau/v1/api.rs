@@ -315,6 +315,8 @@ impl Work<'_> {
         let id = id.or_else(|| HeaderValue::from_str(&made()).ok());
         let own = [
             ("x-bacalhau-git-version", HeaderValue::from_str(&version.tag()).ok()),
+            ("x-bacalhau-git-commit", HeaderValue::from_str(&"0".repeat(40)).ok()),
+            ("x-bacalhau-build-date", Some(HeaderValue::from_static("2026-01-01 00:00:00 +0000 UTC"))),
             ("x-bacalhau-build-os", Some(HeaderValue::from_static("linux"))),
             ("x-bacalhau-arch", Some(HeaderValue::from_static("amd64"))),
             ("x-request-id", id),

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use consign_sim::bacalhau::Plan;
-use consign_sim::{Bacalhau, Simulator, live};
+use consign_sim::{Bacalhau, Fault, Simulator, live};
 use futures_util::StreamExt as _;
 use http::Request;
 use serde_json::{Value, json};
@@ -124,4 +124,19 @@ async fn a_stop_does_not_end_the_stream() {
     tell(&sim, &format!("DELETE {JOBS}/{id}"), &json!({})).await.ok();
     let end = tokio::time::timeout(Duration::from_secs(3600), all(stream)).await;
     assert!(end.is_err(), "{end:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_can_break_or_end_too_early() {
+    let sim = talking();
+    let id = put(&sim, docker(json!({}))).await;
+    pass(10.0).await;
+    for (fault, lines, code) in
+        [(Fault::cut_log(1), 1, None), (Fault::end_log(2), 2, Some(1000)), (Fault::cut_log(0), 0, None)]
+    {
+        sim.faults().once("logs", fault);
+        let (told, closed) = all(socket(&sim, &format!("{JOBS}/{id}/logs?follow=true")).await).await;
+        assert_eq!((told.len(), closed), (lines, code));
+    }
+    assert_eq!(all(socket(&sim, &format!("{JOBS}/{id}/logs")).await).await.0.len(), 3);
 }

@@ -25,6 +25,8 @@ const OVERASK: u64 = 3;
 pub(crate) enum Step {
     /// Nodes are there for a job that waited for them.
     Start(usize),
+    /// The nodes that were chosen for a job are asked.
+    Ask(usize),
     /// A node answers whether it wants an execution.
     Answer(usize),
     /// The program of an execution ends.
@@ -151,7 +153,8 @@ impl World {
                     // Nodes were promised; if there are none the job fails.
                     let _ = self.start(job, at);
                 }
-                Step::Start(_) => {}
+                Step::Ask(job) if !self.jobs[job].terminal() => self.ask_first(job, at),
+                Step::Start(_) | Step::Ask(_) => {}
                 Step::Answer(execution) => self.answer(execution, at),
                 Step::End(execution) => self.end(execution, at),
                 Step::Published(execution) => self.published(execution, at),
@@ -231,9 +234,15 @@ impl World {
             return Err(why);
         }
         self.set_state(job, "InProgress", "", at);
-        let most = usize::try_from(wanted.saturating_mul(OVERASK)).unwrap_or(usize::MAX);
-        self.ask(job, nodes.into_iter().take(most).collect(), at);
+        self.agenda.plan(at + SOON, Step::Ask(job));
         Ok(())
+    }
+
+    /// Asks more nodes than are needed.
+    fn ask_first(&mut self, job: usize, at: Duration) {
+        let most = self.jobs[job].spec.concurrency.saturating_mul(OVERASK);
+        let nodes = self.candidates(job).into_iter().take(usize::try_from(most).unwrap_or(usize::MAX));
+        self.ask(job, nodes.collect(), at);
     }
 
     /// Nodes that may be asked (again), those that were not asked yet first.
@@ -251,7 +260,7 @@ impl World {
     fn ask(&mut self, job: usize, nodes: Vec<usize>, at: Duration) {
         for node in nodes {
             let number = self.executions.len();
-            let created = self.stamp(at + SOON);
+            let created = self.stamp(at);
             self.executions.push(Execution {
                 job,
                 node,
@@ -270,7 +279,7 @@ impl World {
                 placed: false,
             });
             self.jobs[job].executions.push(number);
-            self.change(number, "AskForBid", "", at + SOON);
+            self.change(number, "AskForBid", "", at);
             self.agenda.plan(at + SOON, Step::Answer(number));
         }
     }

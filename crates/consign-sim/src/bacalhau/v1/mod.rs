@@ -185,7 +185,7 @@ impl Bacalhau {
 impl Inner {
     async fn api(self: &Arc<Self>, request: Request<Bytes>, results_url: &str) -> Result<Response<Bytes>, Broken> {
         let (target, name) = route::route(&request, self.with(|world| world.settings.version));
-        let work = |request, call: Call| api::answer(self, call.entry, target, request, results_url);
+        let work = |request, call: Call| api::answer(self, call, target, request, results_url);
         self.front.serve(name, request, work).await
     }
 

@@ -1,5 +1,7 @@
 //! What the test targets of this package share; and the code of the documents, compiled.
 
+#[cfg(feature = "bacalhau")]
+pub mod bacalhau;
 #[cfg(all(feature = "bacalhau", feature = "civitai"))]
 pub mod bare;
 #[cfg(feature = "chutes")]

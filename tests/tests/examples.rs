@@ -49,3 +49,21 @@ async fn the_outputs_of_a_chute_are_all_downloaded_into_their_folders() {
     }
     assert_eq!(sim.ledger().submissions(), 1);
 }
+
+#[cfg(feature = "bacalhau")]
+#[path = "../../crates/consign/examples/bacalhau_logs.rs"]
+mod bacalhau_logs;
+
+#[cfg(feature = "bacalhau")]
+#[tokio::test(start_paused = true)]
+async fn a_job_with_logs_shows_what_it_prints_and_saves_its_results() {
+    let sim = bacalhau_logs::simulator();
+    let (folder, mut out) = (tempfile::tempdir().unwrap(), Vec::new());
+    bacalhau_logs::run(&consign_tests::bacalhau::jobs(&sim), folder.path(), &mut out).await.unwrap();
+    let told = told(out);
+    for line in ["  line 1\n", "  line 3\n", "! almost done\n", "exit code Some(0)\n"] {
+        assert_eq!(told.matches(line).count(), 1, "{told}");
+    }
+    let file = told.lines().find(|line| line.ends_with("outputs/date.txt")).unwrap();
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "today\n");
+}

@@ -2,6 +2,7 @@
 use std::any::Any;
 use std::time::Duration;
 
+use consign::bacalhau::{Bacalhau, DockerJob, Publisher};
 use consign::chutes::{ChuteJob, Chutes};
 use consign::civitai::{Civitai, TextToImage};
 use consign::numind::{JsonSchema, NuMind, extract};
@@ -12,7 +13,7 @@ use serde_json::json;
 use crate::Done;
 
 /// The providers, in the order in which they are started.
-pub(crate) const NAMES: [&str; 3] = ["chutes", "civitai", "numind"];
+pub(crate) const NAMES: [&str; 4] = ["bacalhau", "chutes", "civitai", "numind"];
 
 /// A submitted job.
 pub(crate) struct Started {
@@ -42,6 +43,7 @@ impl<P: FromEnv> Place<P> {
 /// Submits a job to this provider.
 pub(crate) async fn start(provider: &'static str, live: bool) -> Done<Started> {
     match provider {
+        "bacalhau" => bacalhau(live).await,
         "chutes" => chutes(live).await,
         "civitai" => civitai(live).await,
         _ => numind(live).await,
@@ -52,6 +54,28 @@ pub(crate) async fn start(provider: &'static str, live: bool) -> Done<Started> {
 fn jobs<P: Provider>(provider: P, hold: bool) -> Jobs<P> {
     let pace = Pace::growing(Duration::from_millis(300), Duration::from_secs(5), 0.1);
     Jobs::builder(provider).wait(WaitPolicy::default().pace(pace).hold(hold)).build()
+}
+
+/// A container that prints a line; its output is published as an archive. For real, at `BACALHAU_API_HOST`.
+async fn bacalhau(live: bool) -> Done<Started> {
+    let place = if live {
+        Place::live()?
+    } else {
+        let sim = consign_sim::Bacalhau::builder().seed(7).build();
+        let server = sim.serve("127.0.0.1:0").await?;
+        let provider = Bacalhau::new(server.url())?;
+        Place { provider, requests: Some(Box::new(move || sim.ledger().len())), server: Box::new(server) }
+    };
+    let echo = DockerJob::new("busybox:1.36")
+        .entrypoint(["echo", "hello from a container"])
+        .publisher(Publisher::Local)
+        .queue_timeout(Duration::from_secs(60));
+    let job = jobs(place.provider, false).submit(echo).await?.into();
+    let result = |finished: &DynFinished| {
+        let results = finished.downcast::<Bacalhau>()?.outputs();
+        Some(format!("exit code {}, {:?}", results.exit_code()?, results.stdout().trim_end()))
+    };
+    Ok(Started { provider: "bacalhau", job, requests: place.requests, result, _server: place.server })
 }
 
 /// Four pictures of a cat. It is polled: a look that the server holds shows nothing on the way.

@@ -47,6 +47,10 @@ pub(crate) enum Twist {
     OtherVersion,
     ExpiredUrl,
     NotAPicture,
+    /// Breaks a log after this many messages.
+    CutLog(usize),
+    /// Ends a log cleanly after this many messages.
+    EndLog(usize),
     Stream(StreamFault),
 }
 
@@ -209,6 +213,16 @@ impl Fault {
     /// Blob host: sends a page of HTML with status 200 and the media type of a picture.
     pub fn not_a_picture() -> Self {
         Self::one("not a picture", Action::Twist(Twist::NotAPicture))
+    }
+
+    /// Bacalhau: the log that the request opens breaks after this many messages, without a close.
+    pub fn cut_log(messages: usize) -> Self {
+        Self::one("cut log", Action::Twist(Twist::CutLog(messages)))
+    }
+
+    /// Bacalhau: the log that the request opens is closed after this many messages, as if it were whole.
+    pub fn end_log(messages: usize) -> Self {
+        Self::one("end log", Action::Twist(Twist::EndLog(messages)))
     }
 
     /// NuMind: something happens to the event stream that the request opens.

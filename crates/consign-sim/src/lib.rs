@@ -69,7 +69,7 @@ pub mod numind;
 mod picture;
 mod serve;
 
-pub use bacalhau::Bacalhau;
+pub use bacalhau::{Bacalhau, Requester};
 pub use chance::Durations;
 pub use chutes::Chutes;
 pub use civitai::{Civitai, Plan};

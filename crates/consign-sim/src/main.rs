@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use consign_sim::civitai::Shape;
-use consign_sim::{Bacalhau, Chutes, Civitai, NuMind, numind};
+use consign_sim::{Bacalhau, Chutes, Civitai, NuMind, Requester, numind};
 
 const HELP: &str = "\
 Simulator of job API wires.
@@ -25,9 +25,9 @@ Usage: consign-sim [--listen ADDRESS] [--speed N] [--seed N] [--workers N] [--sh
                     generation of the interface: both, 0.2.0, 0.4.2 [default: both]
   --help            this text
 
-Prints one line a provider when it is ready, `civitai http://127.0.0.1:PORT`, `bacalhau-v1 …`,
-`chutes …`, `numind …`, and runs until Ctrl-C. Any token is accepted (chutes: any API key of the right form). A job can say itself what
-becomes of it:
+Prints one line a provider when it is ready, `civitai http://127.0.0.1:PORT`, `bacalhau-requester …`,
+`bacalhau-v1 …`, `chutes …`, `numind …`, and runs until Ctrl-C. Any token is accepted (chutes: any API key of
+the right form). A job can say itself what becomes of it:
   civitai  \"properties\": {\"sim\": {\"outcome\": \"Failed\", \"seconds\": 3, \"message\": \"out of memory\"}}
   bacalhau labels such as \"sim.outcome\": \"failed\", \"sim.seconds\": \"3\", \"sim.message\": \"out of memory\"
   chutes   {\"sim\": {\"outcome\": \"error\", \"seconds\": 3, \"detail\": \"out of memory\"}} among the arguments
@@ -131,6 +131,14 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         .ledger_limit(1000)
         .build();
     let bacalhau_server = bacalhau.serve(beside(server.url())).await.map_err(|e| format!("bacalhau: {e}"))?;
+    let requester = Requester::builder()
+        .seed(arguments.seed)
+        .speed(arguments.speed)
+        .workers(arguments.workers)
+        .start(SystemTime::now())
+        .ledger_limit(1000)
+        .build();
+    let requester_server = requester.serve(beside(server.url())).await.map_err(|e| format!("requester: {e}"))?;
     let numind = NuMind::builder()
         .seed(arguments.seed)
         .speed(arguments.speed)
@@ -153,6 +161,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     // In one piece: a reader that has seen its line may go away.
     let lines = [
         format!("civitai {}\n", server.url()),
+        format!("bacalhau-requester {}\n", requester_server.url()),
         format!("bacalhau-v1 {}\n", bacalhau_server.url()),
         format!("chutes {}\n", chutes_server.url()),
         format!("numind {}\n", numind_server.url()),

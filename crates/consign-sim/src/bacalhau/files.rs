@@ -18,12 +18,20 @@ use crate::faults::{Twist, response};
 const RECORD: usize = 512;
 
 /// What an execution left, as the local publisher packs it: `stdout`, `stderr` and `exitCode` beside its files.
-pub(crate) fn archive(work: &Work, files: &BTreeMap<String, Vec<u8>>, date: i64) -> std::io::Result<Bytes> {
+/// `folders` are the names of the result paths.
+pub(crate) fn archive(
+    work: &Work,
+    files: &BTreeMap<String, Vec<u8>>,
+    folders: &[&str],
+    date: i64,
+) -> std::io::Result<Bytes> {
     let mut all: BTreeMap<&str, &[u8]> = files.iter().map(|(path, file)| (path.as_str(), file.as_slice())).collect();
     let exit = work.exit.to_string();
     all.extend([("stdout", work.stdout.as_bytes()), ("stderr", work.stderr.as_bytes()), ("exitCode", exit.as_bytes())]);
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-    packed.write_all(&header(".", 0, date, b'5'))?;
+    for folder in std::iter::once(&".").chain(folders) {
+        packed.write_all(&header(folder, 0, date, b'5'))?;
+    }
     for (path, file) in all {
         packed.write_all(&header(path, file.len(), date, b'0'))?;
         packed.write_all(file)?;
@@ -136,11 +144,11 @@ mod tests {
     #[test]
     fn an_archive_holds_whole_records() -> Result<(), Box<dyn std::error::Error>> {
         let work = Plan::default().stdout("hello\n").work(&Program::default(), 0, Duration::ZERO);
-        let packed = archive(&work, &BTreeMap::from([("outputs/a.txt".to_owned(), vec![b'x'; 600])]), 0)?;
+        let packed = archive(&work, &BTreeMap::from([("outputs/a.txt".to_owned(), vec![b'x'; 600])]), &["outputs"], 0)?;
         let mut all = Vec::new();
         std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut all)?;
-        // The folder, four headers, one record each for three contents (one is empty), two for the long file, the end.
-        assert_eq!(all.len(), RECORD * (1 + 4 + 2 + 2 + 2));
+        // Two folders, four headers, one record each for three contents (one is empty), two for the long file, the end.
+        assert_eq!(all.len(), RECORD * (2 + 4 + 2 + 2 + 2));
         Ok(())
     }
 }

@@ -26,13 +26,16 @@
 mod agenda;
 mod files;
 mod plan;
+mod requester;
 mod selector;
+mod sign;
 mod v1;
 
 use crate::chance::chance;
 use crate::serve::Listener;
 
 pub use self::plan::Plan;
+pub use self::requester::{Requester, RequesterBuilder, RequesterJobView};
 pub use self::v1::{Bacalhau, Builder, JobView};
 
 /// Names of the operations of both wires in the ledger and in rules for faults.
@@ -91,6 +94,8 @@ pub mod operation {
     pub const STATES: &str = "states";
     /// Read a job's history (requester).
     pub const EVENTS: &str = "events";
+    /// Follow a job's history (requester).
+    pub const WEBSOCKET_EVENTS: &str = "websocket_events";
     /// A file of the node's file server.
     pub const BLOB: &str = "blob";
 }

@@ -100,6 +100,9 @@ impl<'a> Reader<'a> {
             self.at += 1;
         }
         let key = self.name()?;
+        if !is_key(&key) {
+            return Err(format!("<nil>: Invalid value: \"{key}\": it is not the name of a label"));
+        }
         let made = |key, operator: &str, values| Requirement { key, operator: operator.to_owned(), values };
         if absent {
             return Ok(made(key, "!", Vec::new()));
@@ -114,8 +117,14 @@ impl<'a> Reader<'a> {
                 let value = if matches!(self.peek(), "" | ",") { String::new() } else { self.name()? };
                 Ok(made(key, operator, vec![value]))
             }
-            ">" => Ok(made(key, "gt", vec![self.name()?])),
-            "<" => Ok(made(key, "lt", vec![self.name()?])),
+            ">" | "<" => {
+                let limit = self.name()?;
+                if limit.parse::<i64>().is_err() {
+                    let rule = "for 'Gt', 'Lt' operators, the value must be an integer";
+                    return Err(format!("values[0]: Invalid value: \"{limit}\": {rule}"));
+                }
+                Ok(made(key, if operator == ">" { "gt" } else { "lt" }, vec![limit]))
+            }
             other => Err(format!("found '{other}', expected: in, notin, =, ==, !=, gt, lt")),
         }
     }
@@ -127,7 +136,8 @@ impl<'a> Reader<'a> {
         }
         let mut values = Vec::new();
         loop {
-            values.push(self.name()?);
+            // An empty value stands between two signs.
+            values.push(if matches!(self.peek(), "," | ")") { String::new() } else { self.name()? });
             match self.take() {
                 "," => {}
                 ")" => return Ok(values),
@@ -135,6 +145,20 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+/// Whether a key is what a label may be named: a prefix like a domain and a slash, then a name.
+fn is_key(key: &str) -> bool {
+    let (prefix, name) = key.rsplit_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let edges = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+    };
+    let inner = |text: &str, more: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c));
+    let lower = |text: &str| !text.contains(|c: char| c.is_ascii_uppercase());
+    name.len() <= 63
+        && edges(name)
+        && inner(name, "-_.")
+        && prefix.is_none_or(|prefix| edges(prefix) && lower(prefix) && inner(prefix, "-."))
 }
 
 #[cfg(test)]
@@ -156,6 +180,7 @@ mod tests {
             "count>3,count<9",
             "team!=b",
             "team notin (x)",
+            "gpu in ()",
             "gpu=",
         ] {
             assert_eq!(matches(text), Ok(true), "{text}");
@@ -163,7 +188,7 @@ mod tests {
         for text in ["env=dev", "old", "!gpu", "count>5", "team notin (a)", "env!=prod"] {
             assert_eq!(matches(text), Ok(false), "{text}");
         }
-        for text in ["a in (b", "a===b", "a in b", "a b", ",", "=b"] {
+        for text in ["a in (b", "a===b", "a in b", "a b", ",", "=b", "a>x", "A/b=c", "-a"] {
             assert!(matches(text).is_err(), "{text}");
         }
     }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION, VARY};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -14,9 +16,10 @@ use super::query::Query;
 use super::route::Target;
 use super::spec::Submitted;
 use super::{Inner, auth, diff, reads, validate};
-use crate::bacalhau::files::plain;
+use crate::bacalhau::sign;
 use crate::chance::{chance, mix, uuid};
-use crate::faults::response;
+use crate::faults::{Twist, response};
+use crate::front::Call;
 
 /// The largest body that is taken.
 const LARGEST: usize = 10 << 20;
@@ -31,6 +34,7 @@ pub(crate) type Answer = Result<Response<Bytes>, Refused>;
 pub(crate) struct Work<'a> {
     pub(crate) inner: &'a Arc<Inner>,
     pub(crate) entry: u64,
+    pub(crate) twist: Option<Twist>,
     pub(crate) request: &'a Request<Bytes>,
     pub(crate) query: Query,
     pub(crate) results_url: &'a str,
@@ -39,7 +43,7 @@ pub(crate) struct Work<'a> {
 /// Carries out one request.
 pub(crate) async fn answer(
     inner: &Arc<Inner>,
-    entry: u64,
+    call: Call,
     target: Target,
     request: Request<Bytes>,
     results_url: &str,
@@ -48,7 +52,8 @@ pub(crate) async fn answer(
     let query = Query::new(request.uri().query().filter(|_| reads).unwrap_or_default());
     let pretty = Query::new(request.uri().query().unwrap_or_default()).has("pretty");
     let id = request.headers().get("x-request-id").cloned();
-    let work = Work { inner, entry, request: &request, query, results_url };
+    let Call { entry, twist } = call;
+    let work = Work { inner, entry, twist, request: &request, query, results_url };
     let mut reply = work.carry_out(target).await.unwrap_or_else(|refusal| *refusal);
     let version = inner.with(|world| world.settings.version);
     if reply.status().as_u16() >= 400 && !version.at_least(6, 0) {
@@ -169,6 +174,7 @@ impl Work<'_> {
     async fn put(&self) -> Answer {
         let body = self.body()?;
         let (job, force) = self.submitted(&body, "PutJobRequest")?;
+        self.inner.look(|world, _| world.refuse_unchanged(&job, force))?;
         self.wait_for_writes().await?;
         self.inner.change(|world, now| {
             let put = world.submit(now, job, force, self.request.body())?;
@@ -313,6 +319,8 @@ impl Work<'_> {
         let id = id.or_else(|| HeaderValue::from_str(&made()).ok());
         let own = [
             ("x-bacalhau-git-version", HeaderValue::from_str(&version.tag()).ok()),
+            ("x-bacalhau-git-commit", HeaderValue::from_str(&"0".repeat(40)).ok()),
+            ("x-bacalhau-build-date", Some(HeaderValue::from_static("2026-01-01 00:00:00 +0000 UTC"))),
             ("x-bacalhau-build-os", Some(HeaderValue::from_static("linux"))),
             ("x-bacalhau-arch", Some(HeaderValue::from_static("amd64"))),
             ("x-request-id", id),
@@ -321,8 +329,34 @@ impl Work<'_> {
         headers.insert(VARY, HeaderValue::from_static("Origin"));
     }
 
+    /// The older scheme: whoever signs the phrase of the node gets a token.
     fn auth_login(&self, name: &str) -> Answer {
-        let _ = name;
-        Ok(plain(StatusCode::NOT_FOUND, ""))
+        let body = self.body()?;
+        let (users, seed) = self.inner.with(|world| (world.settings.users.is_empty(), world.settings.seed));
+        if name != "clientkey" || !users {
+            return Err(errors::no_route());
+        }
+        let data =
+            Members::of(&body, "AuthnRequest")?.map_or(Ok(String::new()), |members| members.text("MethodData"))?;
+        let data: Value =
+            BASE64.decode(data).ok().and_then(|data| serde_json::from_slice(&data).ok()).ok_or_else(|| {
+                ApiError::new(
+                    500,
+                    "invalid authentication data: unexpected end of JSON input",
+                    "InternalError",
+                    "APIServer",
+                )
+                .refuse()
+            })?;
+        let text = |name: &str| data[name].as_str().unwrap_or_default();
+        let proof = sign::verify(super::PHRASE.as_bytes(), text("PhraseSignature"), text("PublicKey"));
+        let (status, answer) = match proof {
+            Ok(()) => {
+                let token = uuid(&mut chance(mix(seed, 0x70CE), self.entry));
+                (StatusCode::OK, json!({"success": true, "token": token}))
+            }
+            Err(why) => (StatusCode::UNAUTHORIZED, json!({"success": false, "reason": why})),
+        };
+        Ok(errors::json(status, &json!({"Authentication": answer})))
     }
 }

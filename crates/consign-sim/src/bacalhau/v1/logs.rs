@@ -21,7 +21,7 @@ use super::Inner;
 use super::api::{Answer, Work};
 use super::errors::{Refused, escaped};
 use super::world::World;
-use crate::faults::response;
+use crate::faults::{Twist, response};
 use crate::live;
 
 /// How long a node waits for a log to appear. That of a WebAssembly module never does.
@@ -78,9 +78,10 @@ pub(crate) fn open(work: &Work<'_>, job: &str) -> Answer {
             tail: query.flag("tail")?,
         })
     })();
-    let inner = work.inner.clone();
+    let (inner, twist) = (work.inner.clone(), work.twist);
     tokio::spawn(async move {
-        let mut socket = Socket(WebSocketStream::from_raw_socket(connection, Role::Server, None).await);
+        let server = WebSocketStream::from_raw_socket(connection, Role::Server, None).await;
+        let mut socket = Socket { stream: server, sent: 0, twist };
         let end = match wanted {
             Ok(wanted) => stream(&inner, &wanted, &mut socket).await,
             Err(refusal) => {
@@ -109,17 +110,37 @@ fn message(refusal: &Response<Bytes>) -> String {
 }
 
 /// The server's end. It reads nothing.
-struct Socket(WebSocketStream<DuplexStream>);
+struct Socket {
+    stream: WebSocketStream<DuplexStream>,
+    sent: usize,
+    twist: Option<Twist>,
+}
 
 impl Socket {
+    /// An error: there is nobody to send to any more.
     async fn send(&mut self, text: String) -> Result<(), Option<String>> {
+        self.strike().await?;
+        self.sent += 1;
         // A client that is gone is noticed here and nowhere else.
-        self.0.send(Message::text(escaped(&text) + "\n")).await.map_err(|_| None)
+        self.stream.send(Message::text(escaped(&text) + "\n")).await.map_err(|_| None)?;
+        self.strike().await
+    }
+
+    /// Lets a fault strike when its time has come.
+    async fn strike(&mut self) -> Result<(), Option<String>> {
+        match self.twist {
+            Some(Twist::CutLog(after)) if self.sent >= after => Err(None),
+            Some(Twist::EndLog(after)) if self.sent >= after => {
+                self.close().await;
+                Err(None)
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn close(&mut self) {
         let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-        let _ = self.0.send(Message::Close(Some(frame))).await;
+        let _ = self.stream.send(Message::Close(Some(frame))).await;
     }
 }
 
@@ -187,6 +208,7 @@ async fn stream(inner: &Arc<Inner>, wanted: &Wanted, socket: &mut Socket) -> Res
         clock.sleep_until(clock.now() + NO_LOG).await;
         return Err(Some("timeout while waiting for execution logs".to_owned()));
     }
+    socket.strike().await?;
     let from = if wanted.tail { clock.now() } else { Duration::ZERO };
     let mut sent = 0;
     loop {

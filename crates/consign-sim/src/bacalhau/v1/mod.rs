@@ -32,6 +32,7 @@ use tokio::sync::Notify;
 
 pub use self::job::JobView;
 pub use self::settings::Builder;
+pub(crate) use self::validate::go_span;
 use self::world::World;
 use super::plan::Plan;
 use super::{Server, files};
@@ -41,6 +42,9 @@ use crate::faults::Faults;
 use crate::front::{Broken, Call, Front};
 use crate::ledger::{BLOB, Ledger};
 use crate::serve::{bind, listen};
+
+/// What clients sign to log in by the older scheme.
+const PHRASE: &str = "node1";
 
 /// A simulated orchestrator of Bacalhau 1.1 to 1.9, as its v1 API shows it. Clones are handles on the
 /// same one.
@@ -181,7 +185,7 @@ impl Bacalhau {
 impl Inner {
     async fn api(self: &Arc<Self>, request: Request<Bytes>, results_url: &str) -> Result<Response<Bytes>, Broken> {
         let (target, name) = route::route(&request, self.with(|world| world.settings.version));
-        let work = |request, call: Call| api::answer(self, call.entry, target, request, results_url);
+        let work = |request, call: Call| api::answer(self, call, target, request, results_url);
         self.front.serve(name, request, work).await
     }
 

@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as TOKEN;
+use base64::alphabet::URL_SAFE;
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::{NO_PAD, STANDARD as BASE64};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -16,6 +18,9 @@ use super::route::Target;
 use super::world::World;
 use crate::bacalhau::selector::{self, Labels};
 use crate::faults::response;
+
+/// The spelling of tokens; as lenient as the server's.
+const TOKEN: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
 
 /// How many entries of a history a page has.
 const HISTORY_PAGE: u64 = 100;
@@ -85,7 +90,7 @@ pub(crate) fn read(work: &Work<'_>, target: Target) -> Answer {
 fn agent(work: &Work<'_>, target: Target) -> Result<Value, Refused> {
     work.inner.look(|world, now| {
         let settings = &world.settings;
-        let phrase = || json!({"type": "challenge", "params": {"InputPhrase": "bm9kZTE="}});
+        let phrase = || json!({"type": "challenge", "params": {"InputPhrase": BASE64.encode(super::PHRASE)}});
         Ok(match target {
             Target::Alive => json!({"Status": "OK"}),
             Target::Version => settings.version.json(),

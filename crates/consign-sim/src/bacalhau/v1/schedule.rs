@@ -412,11 +412,10 @@ impl World {
     pub(crate) fn archive(&self, id: &str) -> Option<(bytes::Bytes, Duration)> {
         let execution = &self.executions[*self.execution_ids.get(id)?];
         let ended = execution.ended.filter(|_| execution.published == Published::Archive)?;
-        let packed = crate::bacalhau::files::archive(
-            execution.work.as_ref()?,
-            &execution.files,
-            self.clock.date(ended).as_second(),
-        );
+        let spec = self.jobs[execution.job].specs.get(usize::try_from(execution.version - 1).ok()?)?;
+        let folders: Vec<&str> = spec.task().outputs.iter().map(|(name, _)| name.as_str()).collect();
+        let date = self.clock.date(ended).as_second();
+        let packed = crate::bacalhau::files::archive(execution.work.as_ref()?, &execution.files, &folders, date);
         Some((packed.ok()?, ended))
     }
 }

@@ -138,8 +138,7 @@ impl Task {
                 let why = format!("models.Network: unknown type '{name}'");
                 api_error(400, &format!("code=400, message={why}, internal={why}"))
             })?;
-            read.domains =
-                network.strings("Domains")?.into_iter().map(|d| d.to_lowercase().trim().to_owned()).collect();
+            read.domains = network.strings("Domains")?;
             for port in network.objects("Ports", "[]*models.Port")? {
                 read.ports.push(Port {
                     name: port.text("Name")?,
@@ -338,6 +337,9 @@ impl Submitted {
         if spec.tasks.len() > 1 {
             warnings.push("only one task is supported per job".to_owned());
             spec.tasks.truncate(1);
+        }
+        for domain in spec.tasks.iter_mut().flat_map(|task| &mut task.domains) {
+            *domain = domain.to_lowercase().trim().to_owned();
         }
         spec.meta.retain(|key, _| {
             let reserved = key.starts_with("bacalhau.org/");

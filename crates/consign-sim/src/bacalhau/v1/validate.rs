@@ -247,16 +247,18 @@ fn network(task: &Task) -> Vec<String> {
     all
 }
 
-fn is_domain(domain: &str) -> bool {
-    let bare = domain.strip_prefix('.').unwrap_or(domain);
+/// Whether there is a domain name in lower case somewhere in a text, or the text is an address.
+fn is_domain(text: &str) -> bool {
     let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        let part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        label.split('-').all(part)
     };
-    let named =
-        bare.contains('.') && bare.split('.').all(label) && bare.rsplit('.').next().is_some_and(|l| l.len() > 1);
-    named || domain.parse::<std::net::IpAddr>().is_ok()
+    let named = |word: &str| {
+        let Some((rest, last)) = word.trim_matches('.').rsplit_once('.') else { return false };
+        last.len() > 1 && last.bytes().all(|b| b.is_ascii_lowercase()) && rest.split('.').all(label)
+    };
+    let between = |c: char| !c.is_ascii_alphanumeric() && !"_.-".contains(c);
+    text.split(between).any(named) || text.parse::<std::net::IpAddr>().is_ok()
 }
 
 fn ports(task: &Task, all: &mut Vec<String>) {
@@ -313,6 +315,16 @@ pub(crate) fn go_span(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn domains_are_told_from_other_texts() {
+        for domain in ["example.com", ".example.com", "a-b.example.co", "127.0.0.1", "::1", "x example.com"] {
+            assert!(is_domain(domain), "{domain}");
+        }
+        for text in ["Example.COM", "a.b", "example", "-a.example.com", "a b", ""] {
+            assert!(!is_domain(text), "{text}");
+        }
+    }
 
     #[test]
     fn quantities_are_read() {

@@ -210,6 +210,12 @@ impl Task {
             let words: Vec<&str> = engine.texts("Entrypoint").into_iter().chain(engine.texts("Parameters")).collect();
             return Program::command(&words);
         }
+        // Before 1.7 the modules stand in the engine, and stay there.
+        if engine.param("EntryModule").is_some_and(Value::is_object) {
+            let mut modern = self.clone();
+            modern.modernise();
+            return modern.program();
+        }
         let place = engine.param("EntryModule").and_then(Value::as_str).unwrap_or_default();
         let Some(input) = self.inputs.iter().find(|input| input.target == place && !place.is_empty()) else {
             return Program::missing_module(place);

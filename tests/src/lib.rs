@@ -1,6 +1,8 @@
 //! What the test targets of this package share; and the code of the documents, compiled.
 
-#[cfg(feature = "civitai")]
+#[cfg(feature = "bacalhau")]
+pub mod bacalhau;
+#[cfg(all(feature = "bacalhau", feature = "civitai"))]
 pub mod bare;
 #[cfg(feature = "chutes")]
 pub mod chutes;

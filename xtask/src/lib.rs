@@ -7,6 +7,7 @@
 //! - `x-rust-type` on a schema: a hand-written Rust type, by its path, in place of a generated one. It has to be
 //!   `Clone + Debug + PartialEq + Serialize + DeserializeOwned`, `Display` if it is a parameter, and as a member of a
 //!   union by tag it reads and writes the tag itself.
+//! - `x-rust-name` on a member: what its field is called, where its own name makes none that reads well.
 //! - `x-body-optional: true` on a success that has content: it may also come without.
 //! - `x-enum-descriptions` on text with known values: a list in their order, or an object by value.
 //!

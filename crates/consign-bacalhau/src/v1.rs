@@ -2,6 +2,7 @@
 mod auth;
 mod client;
 mod error;
+mod job;
 mod logs;
 mod pages;
 mod state;

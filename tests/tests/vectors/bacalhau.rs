@@ -1,4 +1,6 @@
 //! How Bacalhau's methods are called, for the vector runner.
+use consign::Jobs;
+use consign::bacalhau::Requester;
 use consign_bacalhau::requester::{self, Envelope, PayloadMember};
 use consign_bacalhau::{Identity, v1};
 use consign_http::{Error, Operation};
@@ -86,17 +88,43 @@ impl Provider for Bacalhau {
             _ => Vec::new(),
         }
     }
-    /// By the tables of the fact sheet.
-    async fn state(_: &str, operation: &Operation, body: &Value) -> Option<Result<(String, bool), String>> {
-        let state = match (operation.path, operation.id) {
-            ("/requester/states" | "/requester/cancel", _) => {
-                requester_state(&serde_json::from_value(body["state"].clone()).ok()?)
+    async fn state(url: &str, operation: &Operation, body: &Value) -> Option<Result<(String, bool), String>> {
+        let look = async {
+            match (operation.path, operation.id) {
+                ("/requester/states", _) => {
+                    let jobs = Jobs::new(old(url, None));
+                    let ticket = Requester::ticket_of_job(body["state"]["JobID"].as_str().unwrap_or(A_JOB));
+                    Ok(Some(seen(&jobs.attach(ticket)?.look().await?)))
+                }
+                ("/requester/cancel", _) => {
+                    let identity = identities().expect("the recorded keys").remove(0);
+                    let ticket = Requester::ticket_of_job(A_JOB);
+                    Ok(Some(seen(&old(url, Some(identity)).stop(&ticket, "no longer needed").await?)))
+                }
+                (_, "get") => {
+                    let id = &Self::arguments(operation, body).path[0];
+                    let client = v1::Client::new(url).expect("a loopback address");
+                    let jobs = Jobs::new(consign::bacalhau::Bacalhau::from_client(client));
+                    let ticket = consign::bacalhau::Bacalhau::ticket_of_job(id);
+                    Ok(Some(seen(&jobs.attach(ticket)?.look().await?)))
+                }
+                _ => Ok(None),
             }
-            (_, "get") => v1_state(serde_json::from_value(body["Job"]["State"].clone()).ok()?),
-            _ => return None,
         };
-        Some(Ok((state.to_owned(), matches!(state, "succeeded" | "failed" | "cancelled"))))
+        look.await.map_err(|error: consign::Error| error.to_string()).transpose()
     }
+}
+
+/// A full id, for answers that name none.
+const A_JOB: &str = "9304c616-291f-41ad-b862-54e133c0149e";
+
+fn old(url: &str, identity: Option<Identity>) -> Requester {
+    Requester::from_client(requester::Client::new(url).expect("a loopback address"), identity)
+}
+
+/// What a look showed.
+fn seen<P: consign::Provider>(snapshot: &consign::Snapshot<P>) -> (String, bool) {
+    (snapshot.state().as_str().to_owned(), snapshot.finished())
 }
 
 async fn call_requester(url: &str, operation: &'static Operation, mut a: Arguments) -> Result<Called, String> {
@@ -368,41 +396,4 @@ fn arrived<P>(recorded: &str, sent: &[u8]) -> Vec<String> {
 
 fn spec(api: &str) -> Spec {
     Spec::read(&crate::root().join(format!("specs/bacalhau/{api}.json")))
-}
-
-fn requester_state(state: &requester::types::JobState) -> &'static str {
-    use requester::types::{JobStateType as Job, ShardStateType as Shard};
-    if let Some(state) = &state.state {
-        return match state {
-            Job::New | Job::Queued => "queued",
-            Job::InProgress => "running",
-            Job::Completed | Job::CompletedPartially => "succeeded",
-            Job::Error | Job::PartialError => "failed",
-            Job::Cancelled => "cancelled",
-            _ => "unknown",
-        };
-    }
-    let shards = state.nodes.iter().flatten().flat_map(|(_, node)| node.shards.iter().flatten());
-    let shards: Vec<_> = shards.filter_map(|(_, shard)| shard.state.as_ref()).collect();
-    let any = |wanted: &[Shard]| shards.iter().any(|state| wanted.contains(state));
-    match () {
-        () if any(&[Shard::Running, Shard::Verifying, Shard::Waiting]) => "running",
-        () if any(&[Shard::Completed]) => "succeeded",
-        () if any(&[Shard::Error]) => "failed",
-        () if shards.is_empty() || any(&[Shard::Bidding]) => "queued",
-        () if any(&[Shard::Cancelled]) => "cancelled",
-        () => "unknown",
-    }
-}
-
-fn v1_state(state: v1::types::JobState) -> &'static str {
-    use v1::types::JobStateType as Job;
-    match state.state_type {
-        Some(Job::Pending | Job::Queued) => "queued",
-        Some(Job::Running) => "running",
-        Some(Job::Completed) => "succeeded",
-        Some(Job::Failed) => "failed",
-        Some(Job::Stopped) => "cancelled",
-        _ => "unknown",
-    }
 }

@@ -267,7 +267,7 @@ impl<'a> Lower<'a> {
         let mut fields = BTreeMap::new();
         let (exact, other): (Vec<_>, Vec<_>) = members.keys().partition(|wire| names::field_name(wire) == **wire);
         for wire in exact.into_iter().chain(other) {
-            let wanted = names::field_name(wire);
+            let wanted = names::field_name(walk::text(&members[wire], "x-rust-name").unwrap_or(wire));
             let got = taken.claim(&wanted);
             if got != wanted {
                 let what = format!("its field is called {got}, because another is called {wanted}");
@@ -520,6 +520,15 @@ mod tests {
         assert!(matches!(&find(&api, "Id").shape, Shape::External(path) if path == "consign_http::Id"));
         assert_eq!(fields(&api, "S")[0].1, named("Id"));
         assert!(matches!(&find(&api, "SOwn").shape, Shape::External(path) if path == "crate::Own"));
+    }
+
+    #[test]
+    fn a_member_can_have_another_name_for_its_field() {
+        let members = json!({"path": {"type": "string"}, "Path": {"type": "string", "x-rust-name": "path_of_old"}});
+        let (api, notes) = schemas(json!({"S": {"properties": members}}));
+        let names: Vec<String> = fields(&api, "S").into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["path", "path_of_old"]);
+        assert!(!notes.contains("field is called"), "{notes}");
     }
 
     #[test]

@@ -1255,13 +1255,13 @@ pub mod types {
         pub inputs: Option<Vec<StorageSpec>>,
         /// `inputs` under its name from 1.0.4 on.
         #[serde(rename = "Inputs", default, skip_serializing_if = "Option::is_none")]
-        pub inputs2: Option<Vec<StorageSpec>>,
+        pub inputs_since_1_0_4: Option<Vec<StorageSpec>>,
         /// What is kept of what the job writes. Nothing is added by itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub outputs: Option<Vec<StorageSpec>>,
         /// `outputs` under its name from 1.0.4 on.
         #[serde(rename = "Outputs", default, skip_serializing_if = "Option::is_none")]
-        pub outputs2: Option<Vec<StorageSpec>>,
+        pub outputs_since_1_0_4: Option<Vec<StorageSpec>>,
         /// Labels, which lists can be filtered by.
         #[serde(
             rename = "Annotations",
@@ -1378,8 +1378,11 @@ pub mod types {
         }
         /// Sets `Inputs`.
         #[must_use]
-        pub fn inputs2(mut self, inputs2: Vec<StorageSpec>) -> Self {
-            self.inputs2 = Some(inputs2);
+        pub fn inputs_since_1_0_4(
+            mut self,
+            inputs_since_1_0_4: Vec<StorageSpec>,
+        ) -> Self {
+            self.inputs_since_1_0_4 = Some(inputs_since_1_0_4);
             self
         }
         /// Sets `outputs`.
@@ -1390,8 +1393,11 @@ pub mod types {
         }
         /// Sets `Outputs`.
         #[must_use]
-        pub fn outputs2(mut self, outputs2: Vec<StorageSpec>) -> Self {
-            self.outputs2 = Some(outputs2);
+        pub fn outputs_since_1_0_4(
+            mut self,
+            outputs_since_1_0_4: Vec<StorageSpec>,
+        ) -> Self {
+            self.outputs_since_1_0_4 = Some(outputs_since_1_0_4);
             self
         }
         /// Sets `Annotations`.
@@ -2491,7 +2497,7 @@ pub mod types {
         pub path: Option<String>,
         /// `path` under its name from 1.0.4 on.
         #[serde(rename = "Path", default, skip_serializing_if = "Option::is_none")]
-        pub path2: Option<String>,
+        pub path_since_1_0_4: Option<String>,
         /// Remarks.
         #[serde(rename = "Metadata", default, skip_serializing_if = "Option::is_none")]
         pub metadata: Option<std::collections::BTreeMap<String, String>>,
@@ -2554,8 +2560,8 @@ pub mod types {
         }
         /// Sets `Path`.
         #[must_use]
-        pub fn path2(mut self, path2: impl Into<String>) -> Self {
-            self.path2 = Some(path2.into());
+        pub fn path_since_1_0_4(mut self, path_since_1_0_4: impl Into<String>) -> Self {
+            self.path_since_1_0_4 = Some(path_since_1_0_4.into());
             self
         }
         /// Sets `Metadata`.

@@ -3637,7 +3637,7 @@ pub mod types {
         pub gpu: Option<u64>,
         /// The devices.
         #[serde(rename = "GPUs", default, skip_serializing_if = "Option::is_none")]
-        pub gp_us: Option<Vec<serde_json::Map<String, serde_json::Value>>>,
+        pub gpus: Option<Vec<serde_json::Map<String, serde_json::Value>>>,
     }
     /// What the orchestrator wants of an execution.
     #[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, serde::Serialize)]

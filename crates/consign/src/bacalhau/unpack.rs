@@ -112,13 +112,15 @@ fn place_all(content: &Path, place: &Path, files: &[PathBuf]) -> Result<(), Faul
     }
     for file in files {
         // Every folder on the way is one, and no link to elsewhere.
-        let mut folder = place.to_owned();
-        for part in [Path::new("")].into_iter().chain(file.parent().into_iter().flat_map(Path::iter).map(Path::new)) {
-            folder.push(part);
-            match fs::symlink_metadata(&folder) {
+        let mut folders = vec![place.to_owned()];
+        for part in file.parent().into_iter().flat_map(Path::iter) {
+            folders.push(folders[folders.len() - 1].join(part));
+        }
+        for folder in &folders {
+            match fs::symlink_metadata(folder) {
                 Ok(facts) if facts.is_dir() => {}
-                Ok(_) => return Err(io("write into", &folder, io::ErrorKind::NotADirectory.into())),
-                Err(_) => fs::create_dir(&folder).map_err(|e| io("make the folder", &folder, e))?,
+                Ok(_) => return Err(io("write into", folder, io::ErrorKind::NotADirectory.into())),
+                Err(_) => fs::create_dir(folder).map_err(|e| io("make the folder", folder, e))?,
             }
         }
         let to = place.join(file);

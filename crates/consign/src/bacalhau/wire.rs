@@ -80,10 +80,14 @@ fn docker(docker: &Docker) -> NewSpecConfig {
     config("docker", params)
 }
 
+/// The places of the modules that are imported.
+fn import_places(wasm: &Wasm) -> Vec<String> {
+    (0..wasm.imports.len()).map(|n| format!("/wasm/imports/module_{n}.wasm")).collect()
+}
+
 /// The engine from 1.7 on, and the inputs that its modules are.
 fn wasm(wasm: &Wasm) -> (NewSpecConfig, Vec<NewInputSource>) {
-    let import = |n: usize| format!("/wasm/imports/module_{n}.wasm");
-    let imports: Vec<String> = (0..wasm.imports.len()).map(import).collect();
+    let imports = import_places(wasm);
     let mut params = set_members(json!({
         "EntryModule": MODULE, "Entrypoint": wasm.entrypoint.as_deref().unwrap_or("_start"),
         "Parameters": words(&wasm.parameters), "ImportModules": words(&imports),
@@ -96,10 +100,11 @@ fn wasm(wasm: &Wasm) -> (NewSpecConfig, Vec<NewInputSource>) {
 
 /// The engine up to 1.6: modules stand in its parameters.
 fn old_wasm(wasm: &Wasm) -> NewSpecConfig {
-    let module = |source: &Source| json!({"Source": {"Type": old_kind(source), "Params": source.params()}});
-    let imports: Vec<Value> = wasm.imports.iter().map(module).collect();
+    let module = |source: &Source, target: &str| json!({"Source": {"Type": old_kind(source), "Params": source.params()}, "Target": target});
+    let places = import_places(wasm);
+    let imports: Vec<Value> = wasm.imports.iter().zip(&places).map(|(source, place)| module(source, place)).collect();
     let mut params = set_members(json!({
-        "EntryModule": module(&wasm.module), "EntryPoint": wasm.entrypoint.as_deref().unwrap_or("_start"),
+        "EntryModule": module(&wasm.module, MODULE), "EntryPoint": wasm.entrypoint.as_deref().unwrap_or("_start"),
         "Parameters": words(&wasm.parameters), "ImportModules": (!imports.is_empty()).then_some(imports),
     }));
     params.extend(wasm.params.clone());

@@ -33,8 +33,8 @@ async fn sent(spec: impl Into<JobSpec>, version: &'static str) -> Value {
         json(200, &json!({"JobID": "j-1", "EvaluationID": "e", "Warnings": null}))
     });
     jobs.submit(spec).await.unwrap();
-    let body = seen.lock().unwrap().take();
-    body
+    let mut body = seen.lock().unwrap();
+    body.take()
 }
 
 /// What a requester of this version is sent for a spec: the envelope.
@@ -50,8 +50,8 @@ async fn sent_to_requester(spec: impl Into<JobSpec>, version: &'static str) -> V
         json(200, &json!({"job": {"Metadata": {"ID": "9304c616-291f-41ad-b862-54e133c0149e"}}}))
     });
     Jobs::new(requester.identity(identity()).build().unwrap()).submit(spec).await.unwrap();
-    let body = seen.lock().unwrap().take();
-    body
+    let mut body = seen.lock().unwrap();
+    body.take()
 }
 
 #[test]

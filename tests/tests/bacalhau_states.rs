@@ -171,13 +171,14 @@ async fn a_failure_of_the_requester_leads_with_the_execution_and_keeps_the_jobs_
     ]);
     let events = json!([
         {"Type": "JobLevel", "JobState": {}, "Comment": "Job created"},
-        {"Type": "JobLevel", "JobState": {"Previous": "InProgress", "New": "Error"}, "Comment": "node n1 failed due to: x"},
+        {"Type": "JobLevel", "JobState": {"Previous": "InProgress", "New": "Error"}, "Comment": "node n1 failed due to: wasm error: unreachable"},
         {"Type": "ExecutionLevel", "ExecutionState": {"New": "Failed"}, "Comment": "not the job's"},
     ]);
     let snapshot = seen_old(json!({"JobID": ID, "State": "Error", "Executions": runs}), events).await;
     let message = snapshot.items()[0].message.as_deref();
-    assert_eq!(message, Some("wasm error: unreachable (job: node n1 failed due to: x)"));
+    assert_eq!(message, Some("wasm error: unreachable (job: node n1 failed due to: …)"));
     let refused = json!([{"State": "AskForBidRejected", "NodeId": "n2", "Status": "Docker installed: false"}]);
-    let snapshot = seen_old(json!({"JobID": ID, "State": "Error", "Executions": refused}), json!([])).await;
+    let first = json!([{"Type": "JobLevel", "JobState": {}, "Comment": "Job created"}]);
+    let snapshot = seen_old(json!({"JobID": ID, "State": "Error", "Executions": refused}), first).await;
     assert_eq!(snapshot.items()[0].message.as_deref(), Some("Docker installed: false"));
 }

@@ -87,7 +87,7 @@ impl<T> Tail<T> {
                         Retry::After(asked) if self.failures <= BORNE && asked <= LONGEST * 6 => asked,
                         _ => {
                             self.over = true;
-                            return Some(Err(consign_core::Error::from(error).with_ticket(&self.ticket)));
+                            return Some(Err(consign_core::Error::from(error.on_read()).with_ticket(&self.ticket)));
                         }
                     };
                     self.clock.sleep(asked).await;

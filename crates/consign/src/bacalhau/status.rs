@@ -71,10 +71,10 @@ fn state(word: Option<&JobStateType>) -> (State, bool) {
     (state, word.is_some_and(JobStateType::is_terminal))
 }
 
-/// The reason of an execution before the words of its job, which stand beside it.
+/// The reason of an execution before the words of its job, which stand beside it without saying it again.
 pub(crate) fn told(cause: Option<&str>, job: Option<&str>) -> Option<String> {
     match (cause, job) {
-        (Some(cause), Some(job)) if !cause.contains(job) => Some(format!("{cause} (job: {job})")),
+        (Some(cause), Some(job)) if !cause.contains(job) => Some(format!("{cause} (job: {})", job.replace(cause, "…"))),
         (Some(text), _) | (None, Some(text)) => Some(text.to_owned()),
         (None, None) => None,
     }

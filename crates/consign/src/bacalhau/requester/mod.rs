@@ -79,7 +79,7 @@ impl Requester {
     /// [`ErrorKind::NotFound`]; otherwise as any read. Not repeated.
     pub async fn resolve(&self, id: &str) -> Result<Ticket> {
         let request = ListRequest::new().id(id).client_id(self.client_id());
-        let reply = self.client.list(&request, ListOptions::default()).await?;
+        let reply = self.client.list(&request, ListOptions::default()).await.map_err(consign_http::Error::on_read)?;
         let found = reply.jobs.iter().flatten().find_map(|job| Some(id_of(job)?.to_owned()));
         match found {
             Some(id) => Ok(Self::ticket_of_job(&id)),
@@ -98,7 +98,8 @@ impl Requester {
             return Ok(known);
         }
         let request = VersionRequest::new().client_id("");
-        let reply = self.client.version(&request, VersionOptions::default()).await?;
+        let reply =
+            self.client.version(&request, VersionOptions::default()).await.map_err(consign_http::Error::on_read)?;
         let text = reply.build_version_info.as_ref().and_then(|info| info.gitversion.as_deref());
         let version = text.and_then(ServerVersion::read);
         self.learned(version);
@@ -130,7 +131,7 @@ impl Requester {
     pub async fn results(&self, ticket: &Ticket) -> Result<Vec<types::PublishedResult>> {
         let request = StateRequest::new().client_id(self.client_id()).job_id(place(ticket)?);
         let reply = self.client.results(&request, ResultsOptions::default()).await;
-        Ok(reply.map_err(|e| Error::from(e).with_ticket(ticket))?.into_value().results.unwrap_or_default())
+        Ok(reply.map_err(|e| Error::from(e.on_read()).with_ticket(ticket))?.into_value().results.unwrap_or_default())
     }
 
     /// The caller's id, which reads take on trust; empty without a key.
@@ -176,7 +177,7 @@ impl Requester {
         let reply = self.client.events(&request, EventsOptions::default().call(cx.call())).await.ok()?;
         let events = reply.into_value().events.unwrap_or_default();
         events.into_iter().rev().find_map(|event| match event {
-            Event::Change(change) if change.job_state.is_some() => {
+            Event::Change(change) if change.job_state.as_ref().is_some_and(|state| state.new.is_some()) => {
                 change.comment.filter(|text| !text.trim().is_empty())
             }
             Event::Named(event) => event.status.filter(|text| !text.trim().is_empty()),
@@ -263,7 +264,11 @@ impl Provider for Requester {
             let full = if id.len() < FULL { Some(self.resolve(id).await?) } else { None };
             let id = full.as_ref().map_or(Ok(id), place)?;
             let request = StateRequest::new().client_id(self.client_id()).job_id(id);
-            let reply = self.client.states(&request, StatesOptions::default().call(cx.call())).await?;
+            let reply = self
+                .client
+                .states(&request, StatesOptions::default().call(cx.call()))
+                .await
+                .map_err(consign_http::Error::on_read)?;
             if reply.state.is_none() {
                 let what = format!("no state of the job {id} came");
                 return Err(reply.unusable(what).on_read().for_operation("states").into());
@@ -298,7 +303,11 @@ impl Provider for Requester {
             request.return_all = Some(filter.all_clients);
             request.sort_reverse = Some(filter.newest_first);
             request.include_tags = Some(labels.clone());
-            let reply = self.client.list(&request, ListOptions::default().call(cx.call())).await?;
+            let reply = self
+                .client
+                .list(&request, ListOptions::default().call(cx.call()))
+                .await
+                .map_err(consign_http::Error::on_read)?;
             let unwanted: Vec<String> = filter.without.iter().map(text).collect();
             let (mut shown, mut hidden) = (Vec::new(), Vec::new());
             for job in reply.into_value().jobs.unwrap_or_default() {
@@ -327,7 +336,11 @@ impl Provider for Requester {
                 return Err(Error::new(ErrorKind::Unsupported, Delivery::NotSent, what));
             }
             let request = StateRequest::new().client_id(self.client_id()).job_id(id);
-            let reply = self.client.states(&request, StatesOptions::default().call(cx.call())).await?;
+            let reply = self
+                .client
+                .states(&request, StatesOptions::default().call(cx.call()))
+                .await
+                .map_err(consign_http::Error::on_read)?;
             let record = RequesterRecord { state: reply.into_value().state.unwrap_or_default(), ..Default::default() };
             let runs = record.runs();
             let Some(run) = runs.iter().rev().find_map(|run| run.id.filter(|_| !run.over || run.completed)) else {

@@ -85,8 +85,8 @@ fn common(s: &Settings, late: bool) -> Spec {
     out.deal = Some(deal);
     let mut resources = ResourceUsageConfig::default();
     resources.cpu.clone_from(&s.cpu);
-    resources.memory.clone_from(&s.memory);
-    resources.disk.clone_from(&s.disk);
+    resources.memory = s.memory.as_deref().map(size);
+    resources.disk = s.disk.as_deref().map(size);
     resources.gpu.clone_from(&s.gpu);
     out.resources = (resources != ResourceUsageConfig::default()).then_some(resources);
     if let Some(kind) = &s.network.kind {
@@ -142,6 +142,12 @@ fn wasm(wasm: &Wasm, s: &Settings) -> JobSpecWasm {
     let imports: Vec<_> = wasm.imports.iter().map(|module| storage(module, None)).collect();
     out.import_modules = (!imports.is_empty()).then_some(imports);
     out
+}
+
+/// A size as every part of a server reads it: where jobs are placed `64Mb` and `1Gi` count as `64MB` and `1G`, but the
+/// WebAssembly engine of 0.3.25 fails a job over any other spelling than those.
+fn size(text: &str) -> String {
+    text.to_ascii_uppercase().chars().filter(|c| *c != 'I' && !c.is_whitespace()).collect()
 }
 
 fn storage(source: &Source, path: Option<&String>) -> StorageSpec {

@@ -64,6 +64,24 @@
 //! # use consign::{Jobs, Provider, civitai::Civitai}; use consign_tests::bare::Bare;
 //! fn batch(jobs: &Jobs<Bare>, specs: Vec<<Bare as Provider>::Spec>) { drop(jobs.submit_batch(specs)); }
 //! ```
+//!
+//! ```
+//! # use consign::{Jobs, Provider, bacalhau::Bacalhau}; use consign_tests::bare::Bare;
+//! fn list(jobs: &Jobs<Bacalhau>, filter: <Bacalhau as Provider>::Filter) { drop(jobs.list(filter)); }
+//! ```
+//! ```compile_fail,E0599
+//! # use consign::{Jobs, Provider, bacalhau::Bacalhau}; use consign_tests::bare::Bare;
+//! fn list(jobs: &Jobs<Bare>, filter: <Bare as Provider>::Filter) { drop(jobs.list(filter)); }
+//! ```
+//!
+//! ```
+//! # use consign::{Job, bacalhau::Bacalhau}; use consign_tests::bare::Bare;
+//! fn logs(job: &Job<Bacalhau>) { drop(job.logs()); }
+//! ```
+//! ```compile_fail,E0599
+//! # use consign::{Job, bacalhau::Bacalhau}; use consign_tests::bare::Bare;
+//! fn logs(job: &Job<Bare>) { drop(job.logs()); }
+//! ```
 use consign::{BoxFuture, Caps, Cx, Job, Look, Provider, Result, Snapshot, Submitted, Ticket, Violations};
 
 /// Submits and looks, and can do nothing else.

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "bacalhau")]
 pub mod bacalhau;
-#[cfg(feature = "civitai")]
+#[cfg(all(feature = "bacalhau", feature = "civitai"))]
 pub mod bare;
 #[cfg(feature = "chutes")]
 pub mod chutes;

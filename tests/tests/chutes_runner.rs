@@ -83,7 +83,7 @@ async fn a_job_that_returns_nothing_or_fails_or_panics_can_still_be_read() {
             "error" => assert_eq!((status.as_str(), detail.as_deref()), ("error", Some("out of memory"))),
             _ => assert!(detail.unwrap().starts_with("the job panicked: it broke")),
         }
-        let done = job.wait().await.unwrap();
+        let done = job.wait().timeout(Duration::from_secs(3600)).await.unwrap();
         assert_eq!(*done.outcome(), Outcome::Unknown("null result".into()), "{ends}");
     }
 }
@@ -161,7 +161,7 @@ async fn a_report_that_is_dropped_in_the_middle_is_brought_to_its_end_as_it_bega
     let mut report = runner.report().folder(out.path());
     tokio::time::timeout(Duration::from_secs(5), report.success(&json!({"ok": true}))).await.unwrap_err();
     drop(report);
-    let done = job.wait().await.unwrap();
+    let done = job.wait().timeout(Duration::from_secs(3600)).await.unwrap();
     assert_eq!(*done.outcome(), Outcome::Done, "not as failed");
     assert_eq!(done.outputs().files().iter().filter(|file| file.is_uploaded()).count(), 2);
     assert_eq!(sim.ledger().count(FINISH_JOB), 1);

@@ -27,6 +27,29 @@ async fn a_batch_of_pictures_is_made_under_one_ticket_and_saved() {
     assert_eq!(sim.ledger().submissions(), 1);
 }
 
+#[cfg(feature = "chutes")]
+#[path = "../../crates/consign/examples/chutes_outputs.rs"]
+mod chutes_outputs;
+
+#[cfg(feature = "chutes")]
+#[tokio::test(start_paused = true)]
+async fn the_outputs_of_a_chute_are_all_downloaded_into_their_folders() {
+    let sim = consign_sim::Chutes::builder().seed(5).build();
+    let (folder, mut out) = (tempfile::tempdir().unwrap(), Vec::new());
+    let jobs = consign_tests::chutes::jobs(&sim);
+    let method = (consign_sim::Chutes::CHUTE, "train");
+    chutes_outputs::run(&jobs, method, &chutes_outputs::simulated(), folder.path(), &mut out).await.unwrap();
+    let told = told(out);
+    assert!(told.contains("succeeded") && told.contains("\"accuracy\": 0.91"), "{told}");
+    for (name, content) in
+        [("model.bin", "weights"), ("checkpoints/epoch 1.json", "{}"), ("checkpoints/epoch 2.json", "{}")]
+    {
+        assert_eq!(std::fs::read_to_string(folder.path().join(name)).unwrap(), content);
+        assert!(told.contains(&format!("{}", folder.path().join(name).display())), "{told}");
+    }
+    assert_eq!(sim.ledger().submissions(), 1);
+}
+
 #[cfg(feature = "bacalhau")]
 #[path = "../../crates/consign/examples/bacalhau_logs.rs"]
 mod bacalhau_logs;

@@ -5,7 +5,7 @@ use consign::numind::{
     Api, ContentExtraction, File, Input, JobFilter, JsonSchema, Limit, NuMind, Output, StructuredExtraction, Template,
     TemplateGeneration, extract,
 };
-use consign::{ErrorKind, Event, Jobs, Mode, Outcome, Reason, State, Ticket};
+use consign::{Delivery, ErrorKind, Event, Jobs, Mode, Outcome, Reason, State, Ticket};
 use consign_sim::numind::{Plan, Shape, StreamFault, operation as op};
 use consign_sim::{Fault, NuMind as Sim, Rule};
 use consign_tests::numind::{at, simulated};
@@ -311,21 +311,24 @@ async fn a_temporary_project_is_removed_whatever_becomes_of_its_job() {
 #[tokio::test(start_paused = true)]
 async fn a_temporary_project_is_removed_when_its_submission_fails() {
     let spec = StructuredExtraction::with_template(template(), "number: 17").example("a", json!({"number": "1"}));
+    use Delivery::{Rejected, Unknown};
+    // Where it fails, how; whether there may be a job.
     let faults = [
-        (op::CREATE_EXAMPLE, Fault::status(400)),
-        (op::CREATE_EXAMPLE, Fault::lose_reply()),
-        (op::EXTRACT_TEXT, Fault::status(403)),
-        (op::EXTRACT_TEXT, Fault::lose_reply()),
-        (op::EXTRACT_TEXT, Fault::hang()),
-        (op::EXTRACT_TEXT, Fault::json(200, &json!({})).after_processing()),
-        (op::CREATE_PROJECT, Fault::lose_reply()),
-        (op::CREATE_PROJECT, Fault::html(502).after_processing()),
+        (op::CREATE_EXAMPLE, Fault::status(400), Rejected),
+        (op::CREATE_EXAMPLE, Fault::lose_reply(), Rejected),
+        (op::EXTRACT_TEXT, Fault::status(403), Rejected),
+        (op::EXTRACT_TEXT, Fault::lose_reply(), Unknown),
+        (op::EXTRACT_TEXT, Fault::hang(), Unknown),
+        (op::EXTRACT_TEXT, Fault::json(200, &json!({})).after_processing(), Unknown),
+        (op::CREATE_PROJECT, Fault::lose_reply(), Rejected),
+        (op::CREATE_PROJECT, Fault::html(502).after_processing(), Rejected),
     ];
-    for (operation, fault) in faults {
+    for (operation, fault, delivery) in faults {
         let sim = old(5.0);
         let name = format!("{operation} {fault:?}");
         sim.faults().add(Rule::new(fault).on(operation).always());
         let error = at(&sim).submit(&spec).await.unwrap_err();
+        assert_eq!(error.delivery(), delivery, "{name}: {error}");
         assert!(sim.projects().is_empty(), "{name}: {error}");
         assert!(sim.ledger().count(op::CREATE_PROJECT) > 0, "{name}");
         assert!(sim.jobs().len() <= 1, "{name}");
@@ -422,4 +425,16 @@ async fn large_results_come_whole_through_small_chunks() {
     let invoice = extract::<Invoice>("Invoice 17").with_settings(|s| s.max_output_tokens(Limit::Unlimited));
     let invoice = invoice.run(&at(&sim)).await.unwrap();
     assert!(invoice.raw_text().unwrap().len() >= 4 << 20);
+}
+
+#[path = "../../crates/consign/examples/numind_invoice.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod invoice_example;
+
+/// Over a socket, so in real time.
+#[tokio::test]
+async fn the_example_gives_the_invoice() {
+    let invoice = invoice_example::simulated().await.unwrap();
+    assert_eq!((invoice.number.as_deref(), invoice.total), (Some("R-2026/017"), Some(88.0)));
+    assert_eq!((invoice.lines.len(), &invoice.currency), (2, &Some(invoice_example::Currency::Chf)));
 }

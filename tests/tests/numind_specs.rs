@@ -213,7 +213,8 @@ async fn each_kind_of_input_has_its_request() {
 #[tokio::test]
 async fn a_file_goes_bare_or_as_a_form() {
     let spec = StructuredExtraction::in_project("p", File::new("%PDF-1.7").name("a.pdf"));
-    let forms: [(fn(NuMindBuilder) -> NuMindBuilder, bool); 4] = [
+    type Set = fn(NuMindBuilder) -> NuMindBuilder;
+    let forms: [(Set, bool); 4] = [
         (|b| b, true),
         (|b| b.api(Api::V0_2), false),
         (|b| b.upload(Upload::Bare), false),
@@ -224,6 +225,22 @@ async fn a_file_goes_bare_or_as_a_form() {
         assert_eq!(asked.media.starts_with("multipart/form-data"), as_form);
         assert_eq!(asked.media == "application/octet-stream" && asked.body == "%PDF-1.7", !as_form);
     }
+}
+
+#[tokio::test]
+async fn a_server_that_turns_out_to_be_old_gets_files_as_old_ones_take_them() {
+    let (jobs, ledger) = jobs(|asked| match asked.line.as_str() {
+        "POST /api/structured-extraction/jobs" => (405, "text/plain", "Method not allowed".to_owned()),
+        "POST /api/structured-extraction" => json(&value!({"id": "made"})),
+        _ => json(&value!({"jobId": "a"})),
+    });
+    let spec = StructuredExtraction::with_template(template(), File::new("%PDF-1.7").name("a.pdf"));
+    jobs.submit(&spec).await.unwrap();
+    let last = ledger.all().pop().unwrap();
+    assert_eq!(
+        (last.line.as_str(), last.media.as_str()),
+        ("POST /api/structured-extraction/made/jobs", "application/octet-stream")
+    );
 }
 
 #[tokio::test]

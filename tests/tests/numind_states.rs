@@ -1,10 +1,14 @@
 //! NuMind's records as states: the whole derivation table, how the end is learnt, and what a job gave.
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use consign::numind::{Api, NuMind, Record};
 use consign::{ErrorKind, Item, Outcome, Reason, State};
 use consign_tests::numind::{Asked, events, jobs, json, provider};
 use serde_json::{Value, json as value};
+
+/// A wait that goes wrong is not to go on for ever.
+const HOUR: Duration = Duration::from_secs(3600);
 
 fn record(status: &str, more: Value) -> Value {
     let mut record = value!({
@@ -97,7 +101,7 @@ async fn a_server_without_streams_is_asked_for_the_record_itself() {
         "GET /api/jobs/a" => json(&done),
         _ => (404, "text/plain", "no such path".to_owned()),
     });
-    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().await.unwrap();
+    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().timeout(HOUR).await.unwrap();
     assert!(matches!(done.outcome(), Outcome::Failed(f) if f.message.as_deref() == Some("unreadable file")));
     assert_eq!(ledger.lines(), ["GET /api/jobs/a/status", "GET /api/jobs/a/stream", "GET /api/jobs/a"]);
 }
@@ -108,7 +112,7 @@ async fn an_end_whose_record_nobody_gives_is_still_an_end() {
         "GET /api/jobs/a/status" => json(&record("completed", value!({}))),
         _ => (404, "text/plain", "no such path".to_owned()),
     });
-    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().await.unwrap();
+    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().timeout(HOUR).await.unwrap();
     assert_eq!(*done.outcome(), Outcome::Done);
     let error = done.into_result().unwrap().extraction::<Value>().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -124,7 +128,7 @@ async fn a_record_that_cannot_be_read_for_a_moment_is_read_by_the_next_look() {
         "GET /api/jobs/a/stream" if seen.fetch_add(1, Ordering::Relaxed) > 0 => events(&[("result", &done)]),
         _ => (500, "text/plain", String::new()),
     });
-    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().await.unwrap();
+    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().timeout(HOUR).await.unwrap();
     assert_eq!(done.into_result().unwrap().json().unwrap()["result"], value!({"a": 1}));
 }
 
@@ -134,7 +138,7 @@ async fn a_stream_refused_for_a_used_up_quota_is_the_reason_of_the_failure() {
         "GET /api/jobs/a/status" => json(&record("failed", value!({}))),
         _ => (403, "application/json", value!({"code": "QuotaExceeded", "message": "Upgrade"}).to_string()),
     });
-    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().await.unwrap();
+    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().timeout(HOUR).await.unwrap();
     let Outcome::Failed(failure) = done.outcome() else { panic!("{:?}", done.outcome()) };
     assert_eq!((failure.reason, failure.message.as_deref()), (Reason::Quota, Some("Upgrade")));
 }
@@ -146,7 +150,7 @@ async fn an_error_in_place_of_the_record_is_a_failure() {
         true => events(&[("result", &refusal)]),
         false => json(&record("running", value!({}))),
     });
-    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().await.unwrap();
+    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().timeout(HOUR).await.unwrap();
     let Outcome::Failed(failure) = done.outcome() else { panic!("{:?}", done.outcome()) };
     assert_eq!(failure.message.as_deref(), Some("Request Entity Too Large"));
     assert_eq!((failure.word.as_deref(), failure.item.as_deref()), (Some("413"), Some("a")));
@@ -165,7 +169,7 @@ async fn an_error_event_that_tells_of_no_time_left_is_the_end_and_keeps_what_the
             "GET /api/jobs/a" if has_record => json(&late),
             _ => (404, "text/plain", String::new()),
         });
-        let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().await.unwrap();
+        let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().timeout(HOUR).await.unwrap();
         assert!(matches!(done.outcome(), Outcome::Failed(f) if f.reason == Reason::TimedOut), "{:?}", done.outcome());
         let output = done.outputs().extraction::<Value>();
         assert_eq!(output.ok().map(|output| output.into_value()), has_record.then(|| value!({"a": 1})));
@@ -183,8 +187,26 @@ async fn another_error_event_is_no_end_although_the_job_succeeds_later() {
         false if looks.fetch_add(1, Ordering::Relaxed) < 3 => json(&record("running", value!({}))),
         false => json(&record("completed", value!({}))),
     });
-    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().await.unwrap();
+    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().timeout(HOUR).await.unwrap();
     assert_eq!(*done.outcome(), Outcome::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_tells_of_success_is_believed_before_a_stream_that_tells_of_an_error() {
+    let error = value!({"code": "JobTimeout", "message": "Job execution timed out"});
+    let done = record("completed", value!({"outputData": "{\"result\":{\"a\":1}}"}));
+    for has_record in [true, false] {
+        let (error, done) = (error.clone(), done.clone());
+        let (jobs, _) = jobs(move |asked| match asked.line.as_str() {
+            "GET /api/jobs/a/stream" => events(&[("result", &error)]),
+            "GET /api/jobs/a/status" => json(&record("completed", value!({}))),
+            "GET /api/jobs/a" if has_record => json(&done),
+            _ => (404, "text/plain", String::new()),
+        });
+        let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().timeout(HOUR).await.unwrap();
+        assert_eq!(*done.outcome(), Outcome::Done);
+        assert_eq!(done.outputs().json().is_ok(), has_record);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,7 +216,7 @@ async fn an_end_whose_word_is_not_known_is_told_as_such() {
         true => events(&[("result", &ended)]),
         false => json(&record("running", value!({}))),
     });
-    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().await.unwrap();
+    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().timeout(HOUR).await.unwrap();
     assert_eq!(*done.outcome(), Outcome::Unknown("archived".into()));
 }
 
@@ -202,7 +224,7 @@ async fn an_end_whose_word_is_not_known_is_told_as_such() {
 async fn a_server_that_answers_with_the_record_in_place_of_a_stream_is_understood() {
     let done = record("completed", value!({"outputData": {"result": {"a": 1}}}));
     let (jobs, _) = jobs(move |_| json(&done));
-    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().await.unwrap();
+    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().timeout(HOUR).await.unwrap();
     assert_eq!(done.into_result().unwrap().extraction::<Value>().unwrap().into_value(), value!({"a": 1}));
 }
 

@@ -55,7 +55,7 @@ enum Source {
 
 impl<J: DeserializeOwned> JobEvents<J> {
     /// The events of an answer to `get_api_jobs_jobid_stream`. An answer that is the job's record as JSON gives one
-    /// event, its result.
+    /// event, its result; one that is an error as JSON gives that, as an [`Error`](JobEvent::Error).
     ///
     /// # Errors
     /// [`ErrorKind::Decode`] if the answer is neither; and what reading a record reports.
@@ -96,7 +96,11 @@ impl<J: DeserializeOwned> Stream for JobEvents<J> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let event = match &mut self.events {
             None => return Poll::Ready(None),
-            Some(Source::Record(body)) => record(body),
+            // Outside of a stream an error tells nothing of the job.
+            Some(Source::Record(body)) => record(body).map(|event| match event {
+                JobEvent::Refused(error) => JobEvent::Error(error),
+                other => other,
+            }),
             Some(Source::Stream(stream)) => match Pin::new(&mut **stream).poll_next(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(event)) => event.and_then(typed),

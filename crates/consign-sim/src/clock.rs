@@ -30,6 +30,13 @@ impl Clock {
         if self.speed == 1.0 { passed } else { seconds(passed.as_secs_f64() * self.speed) }
     }
 
+    /// The date of a clock that was set with this one and then goes at tokio's pace, as those of clients do.
+    pub(crate) fn unhurried(&self) -> Timestamp {
+        let passed = Instant::now().saturating_duration_since(self.origin);
+        let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+        self.epoch.checked_add(passed).unwrap_or(Timestamp::MAX)
+    }
+
     /// Waits until the simulated time `at` has come.
     pub(crate) async fn sleep_until(&self, at: Duration) {
         loop {

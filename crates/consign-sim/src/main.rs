@@ -25,9 +25,9 @@ Usage: consign-sim [--listen ADDRESS] [--speed N] [--seed N] [--workers N] [--sh
                     generation of the interface: both, 0.2.0, 0.4.2 [default: both]
   --help            this text
 
-Prints one line a provider when it is ready, `civitai http://127.0.0.1:PORT`, `bacalhau-v1 …`,
-`chutes …`, `numind …`, and runs until Ctrl-C. Any token is accepted (chutes: any API key of the right form). A job can say itself what
-becomes of it:
+Prints one line a provider when it is ready, `civitai http://127.0.0.1:PORT`, `bacalhau-requester …`,
+`bacalhau-v1 …`, `chutes …`, `numind …`, and runs until Ctrl-C. Any token is accepted (chutes: any API key of
+the right form). A job can say itself what becomes of it:
   civitai  \"properties\": {\"sim\": {\"outcome\": \"Failed\", \"seconds\": 3, \"message\": \"out of memory\"}}
   bacalhau labels such as \"sim.outcome\": \"failed\", \"sim.seconds\": \"3\", \"sim.message\": \"out of memory\"
   chutes   {\"sim\": {\"outcome\": \"error\", \"seconds\": 3, \"detail\": \"out of memory\"}} among the arguments

@@ -3,15 +3,15 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use consign_chutes::types::{CompleteJob, CreateApiKey, Job, ShareChute};
+use consign_chutes::types::{CompleteJob, CreateApiKey, ShareChute};
 use consign_chutes::wire::{FinishJob, JobArguments};
 use consign_chutes::{
     Address, ApiKey, Client, CompleteJobOptions, CreateApiKeyOptions, CreateJobOptions, DeleteApiKeyOptions,
     DeleteJobOptions, DownloadOutputFileOptions, FinishJobOptions, Form, GetApiKeyOptions, GetChuteOptions,
     GetJobOptions, GetMeOptions, Hotkey, ListApiKeysOptions, ListChutesOptions, ListMinerJobsOptions, PingOptions,
-    Progress, ReleaseMinerJobOptions, Runner, ServerFault, ShareChuteOptions, UploadJobFileOptions, hotkey, operations,
+    ReleaseMinerJobOptions, Runner, ShareChuteOptions, UploadJobFileOptions, hotkey, operations,
 };
-use consign_http::{ByteStream, Error, Operation, Reply, TokioClock};
+use consign_http::{ByteStream, Operation, Reply, TokioClock};
 use serde_json::{Map, Value};
 
 use crate::arguments::Arguments;
@@ -183,34 +183,22 @@ impl Provider for Chutes {
         }
     }
     async fn state(url: &str, operation: &Operation, body: &Value) -> Option<Result<(String, bool), String>> {
-        let arguments = Self::arguments(operation, body);
-        let job: Result<Job, Error> = match operation.id {
-            "get_job" => {
-                let client = client(url, &arguments).expect("a client");
-                client.get_job(&arguments.path[0], GetJobOptions::default()).await.map(Reply::into_value)
-            }
-            "create_job" => Ok(serde_json::from_value(body.clone()).expect("it was decoded")),
-            _ => return None,
+        use consign::chutes::{ChuteJob, Chutes};
+        let look = async {
+            let jobs = consign::Jobs::new(Chutes::builder().base_url(url).api_key(KEY).build()?);
+            let snapshot = match operation.id {
+                "get_job" => {
+                    let id = &Self::arguments(operation, body).path[0];
+                    jobs.attach(Chutes::ticket_of_job(id))?.look().await?
+                }
+                _ => jobs.submit(ChuteJob::new("a-chute", "a-method")).await?.first().expect("it was told").clone(),
+            };
+            Ok((snapshot.state().as_str().to_owned(), snapshot.finished()))
         };
-        match job {
-            Ok(job) => Some(Ok((word(&job.progress()).to_owned(), job.is_finished()))),
-            // The record is there, and nobody can tell more.
-            Err(error) if ServerFault::of(&error) == Some(ServerFault::Unreadable) => {
-                Some(Ok(("unknown".to_owned(), false)))
-            }
-            Err(error) => Some(Err(error.to_string())),
+        match operation.id {
+            "get_job" | "create_job" => Some(look.await.map_err(|error: consign::Error| error.to_string())),
+            _ => None,
         }
-    }
-}
-
-fn word(progress: &Progress) -> &'static str {
-    match progress {
-        Progress::Queued => "queued",
-        Progress::Running => "running",
-        Progress::Succeeded => "succeeded",
-        Progress::Failed => "failed",
-        Progress::Cancelled => "cancelled",
-        _ => "unknown",
     }
 }
 
@@ -253,7 +241,7 @@ fn add(form: Form, part: Part) -> Result<Form, String> {
 }
 
 /// A streamed answer, read to its end.
-async fn whole(reply: Result<Reply<ByteStream>, Error>) -> Result<Called, String> {
+async fn whole(reply: Result<Reply<ByteStream>, consign_http::Error>) -> Result<Called, String> {
     let reply = match reply {
         Ok(reply) => reply.into_value().collect(1 << 20).await,
         Err(error) => Err(error),

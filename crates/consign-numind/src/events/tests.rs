@@ -130,6 +130,9 @@ async fn an_answer_that_is_a_job_is_one_result_and_another_media_type_is_refused
     let job = vec![Ok("{\"id\":\"j\","), Ok("\"status\":\"completed\"}")];
     let (events, error) = all(&mut read("application/json", job).await.unwrap()).await;
     assert!(matches!(events.as_slice(), [JobEvent::Result(job)] if job["status"] == "completed"), "{error:?}");
+    let error = vec![Ok("{\"code\":\"InternalError\",\"message\":\"later\"}")];
+    let (events, _) = all(&mut read("application/json", error).await.unwrap()).await;
+    assert!(matches!(events.as_slice(), [JobEvent::Error(error)] if error.is("InternalError")), "{events:?}");
     let plain = read("text/plain", vec![Ok("hello")]).await.unwrap_err();
     assert_eq!((plain.kind(), plain.status()), (ErrorKind::Decode, Some(200)));
     let page = read("text/html", vec![Ok("<html>")]).await.unwrap_err();

@@ -251,17 +251,24 @@ impl Work<'_> {
             };
             let content = world.store.get(&file.path).cloned().ok_or_else(tripped)?;
             let mut reply = response(StatusCode::OK, "application/octet-stream", content);
-            reply.headers_mut().insert(CONTENT_DISPOSITION, disposition(&file.name)?);
+            match disposition(&file.name)? {
+                Some(value) => drop(reply.headers_mut().insert(CONTENT_DISPOSITION, value)),
+                None => drop(reply.extensions_mut().insert(Dropped)),
+            }
             Ok(reply)
         })
     }
 }
 
-/// `Content-Disposition` with a name as it is, in Latin-1.
-fn disposition(name: &str) -> Result<HeaderValue, Refused> {
+/// Marks an answer that the service's HTTP server cannot write: the connection breaks instead.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dropped;
+
+/// `Content-Disposition` with a name as it is, in Latin-1. `None`: it holds what no header may hold.
+fn disposition(name: &str) -> Result<Option<HeaderValue>, Refused> {
     let text = format!("attachment; filename=\"{name}\"");
     let bytes: Option<Vec<u8>> = text.chars().map(|letter| u8::try_from(u32::from(letter)).ok()).collect();
-    HeaderValue::from_bytes(&bytes.ok_or_else(tripped)?).map_err(|_| tripped())
+    Ok(HeaderValue::from_bytes(&bytes.ok_or_else(tripped)?).ok())
 }
 
 /// A chute that an account may use, by its id, and one of its methods by its name.

@@ -169,13 +169,18 @@ impl Chutes {
     /// Answers one request. Needs tokio's time.
     ///
     /// # Errors
-    /// Only where a fault breaks the connection.
+    /// Where a fault breaks the connection, and where the service does: at the download of a file whose name holds a
+    /// line break.
     pub async fn handle(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Broken> {
         let (target, name) = api::route(&request);
         let inner = &self.inner;
         let work =
             |request: Request<Bytes>, call: Call| async move { api::answer(inner, call.entry, target, &request) };
-        Box::pin(inner.front.serve(name, request, work)).await
+        let answer = Box::pin(inner.front.serve(name, request, work)).await?;
+        if answer.extensions().get::<api::Dropped>().is_some() {
+            return Err(Broken { request_was_processed: true, received: None, announced: 0 });
+        }
+        Ok(answer)
     }
 
     /// Serves the API on a loopback address such as `127.0.0.1:0`.

@@ -248,4 +248,23 @@ mod tests {
         assert_eq!(Form::parse(&Bytes::from("--b\r\n\r\n\r\n--b--"), "b"), None);
         assert_eq!(Form::parse(&Bytes::from("--b\r\nx\r\n\r\n"), "b"), None);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_before_the_report_trips_also_with_the_right_token() {
+        let sim = crate::Chutes::new();
+        let ask = |what: String, body: &'static str| {
+            let (method, path) = what.split_once(' ').map(|(m, p)| (m.to_owned(), p.to_owned())).unwrap();
+            let request =
+                Request::builder().method(method.as_str()).uri(path).header("authorization", crate::Chutes::KEY);
+            let request = request.header("content-type", "multipart/form-data; boundary=b");
+            let sim = sim.clone();
+            async move { sim.handle(request.body(Bytes::from(body)).unwrap()).await.unwrap().status().as_u16() }
+        };
+        assert_eq!(ask(format!("POST /jobs/{}/train", crate::Chutes::CHUTE), "{}").await, 200);
+        let id = sim.jobs()[0].id.clone();
+        let token = sim.inner.change(|world, now| auth::runner_token(world, &id, Some("a"), now));
+        let form = "--b\r\ncontent-disposition: form-data; name=file; filename=x\r\n\r\nx\r\n--b\r\n\
+                    content-disposition: form-data; name=path\r\n\r\na\r\n--b--\r\n";
+        assert_eq!(ask(format!("PUT /jobs/{id}/upload?token={token}"), form).await, 500);
+    }
 }

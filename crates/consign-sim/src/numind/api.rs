@@ -51,7 +51,9 @@ impl Work<'_> {
         let newer = self.shape != Shape::V0_2;
         Some(match name {
             op::UNKNOWN => Err(errors::no_route()),
-            op::EXTRACT | op::CANCEL | op::REPORTS | op::PAGE_IMAGE if !newer => Err(errors::no_route()),
+            op::EXTRACT | op::CANCEL | op::REPORTS | op::PAGE_IMAGE | op::DELETE_CONTENT_PROJECT if !newer => {
+                Err(errors::no_route())
+            }
             op::DOCUMENT_CONTENT if self.shape == Shape::V0_4 => Err(errors::no_route()),
             op::PING => Ok(response(StatusCode::OK, "text/plain; charset=UTF-8", "pong")),
             op::HEALTH => {
@@ -110,7 +112,7 @@ impl Work<'_> {
             op::GET_EXAMPLE | op::DELETE_EXAMPLE => self.get_example(name == op::DELETE_EXAMPLE),
             op::PROJECTS | op::CONTENT_PROJECTS => self.projects(name == op::PROJECTS),
             op::CREATE_PROJECT | op::CREATE_CONTENT_PROJECT => self.create_project(name == op::CREATE_PROJECT),
-            op::GET_PROJECT | op::GET_CONTENT_PROJECT => self.get_project(name == op::GET_PROJECT),
+            op::GET_PROJECT => self.get_project(),
             op::PATCH_PROJECT | op::PATCH_CONTENT_PROJECT => self.patch_project(name == op::PATCH_PROJECT),
             op::DELETE_PROJECT | op::DELETE_CONTENT_PROJECT => self.delete_project(name == op::DELETE_PROJECT),
             op::PATCH_SETTINGS | op::PATCH_CONTENT_SETTINGS => self.patch_settings(name == op::PATCH_SETTINGS),

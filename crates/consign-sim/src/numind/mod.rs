@@ -31,6 +31,7 @@ mod answers;
 mod api;
 mod auth;
 mod errors;
+mod files;
 mod model;
 mod multipart;
 mod params;
@@ -145,8 +146,6 @@ pub mod operation {
     pub const CONTENT_PROJECTS: &str = "get_api_content_extraction";
     /// New Markdown project.
     pub const CREATE_CONTENT_PROJECT: &str = "post_api_content_extraction";
-    /// One Markdown project.
-    pub const GET_CONTENT_PROJECT: &str = "get_api_content_extraction_contentextractionprojectid";
     /// Change a Markdown project.
     pub const PATCH_CONTENT_PROJECT: &str = "patch_api_content_extraction_contentextractionprojectid";
     /// Delete a Markdown project.

@@ -63,7 +63,7 @@ impl Plan {
         self
     }
 
-    /// The `result` of the job, also of one that does not complete.
+    /// The `result` of the job, also of one that ends neither as `completed` nor as `failed`.
     #[must_use]
     pub fn with_output(mut self, output: impl Into<Value>) -> Self {
         self.output = Some(output.into());

@@ -107,8 +107,8 @@ impl Work<'_> {
         })
     }
 
-    pub(crate) fn get_project(&self, structured: bool) -> Answer {
-        self.changed(structured, |_, _| Ok(()))
+    pub(crate) fn get_project(&self) -> Answer {
+        self.changed(true, |_, _| Ok(()))
     }
 
     /// Changes a project, or nothing of it, and answers with it.

@@ -61,7 +61,6 @@ pub(crate) fn route(request: &Request<Bytes>) -> (&'static str, Vec<String>) {
         ("DELETE", ["structured-extraction", id, "examples", example]) => (op::DELETE_EXAMPLE, &[*id, *example]),
         ("GET", ["content-extraction"]) => (op::CONTENT_PROJECTS, &[]),
         ("POST", ["content-extraction"]) => (op::CREATE_CONTENT_PROJECT, &[]),
-        ("GET", ["content-extraction", id]) => (op::GET_CONTENT_PROJECT, &[*id]),
         ("PATCH", ["content-extraction", id]) => (op::PATCH_CONTENT_PROJECT, &[*id]),
         ("DELETE", ["content-extraction", id]) => (op::DELETE_CONTENT_PROJECT, &[*id]),
         ("PATCH", ["content-extraction", id, "settings"]) => (op::PATCH_CONTENT_SETTINGS, &[*id]),

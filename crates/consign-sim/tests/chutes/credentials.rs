@@ -109,6 +109,28 @@ async fn a_signature_counts_for_the_word_of_its_route_within_ten_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_creation_is_signed_over_its_body_to_the_byte() {
+    let sim = accounts().build();
+    let signature = "d0f2d0684060054d526a95f7e70fe2b9bc76922558955eb315a96921772c90461748e7003bf21e3d3a4e85d06f9b06c88deec638c13d2adff43432c2ed15ed82";
+    let headers = signed(ALICE, "1752998403", signature);
+    let path = format!("POST /jobs/{}/train", Chutes::CHUTE);
+    let job = send(&sim, &path, &headers, r#"{"epochs":3,"lr":0.1}"#).await.ok();
+    assert_eq!(sim.job(job["job_id"].as_str().unwrap()).unwrap().account, "alice");
+    let changed = send(&sim, &path, &headers, r#"{"epochs":3,"lr":0.1} "#).await.refusal();
+    assert!(changed.0 == 401 && changed.1.starts_with("Invalid request signature for hotkey"), "{changed:?}");
+    assert!(sim.ledger().entries().iter().all(|entry| entry.credentials));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_simulator_in_a_hurry_takes_the_nonces_of_clients_that_are_in_none() {
+    let sim = accounts().speed(1e6).build();
+    pass(500).await;
+    assert_eq!(send(&sim, "GET /chutes/", &signed(ALICE, "1752998411", CHUTES), "").await.status, 200);
+    pass(100).await;
+    assert_eq!(send(&sim, "GET /chutes/", &signed(ALICE, "1752998411", CHUTES), "").await.status, 401);
+}
+
+#[tokio::test(start_paused = true)]
 async fn hotkeys_win_over_keys_and_only_registered_ones_have_an_account() {
     let sim = accounts().build();
     let bearer = format!("Bearer {}", Chutes::KEY);

@@ -285,13 +285,20 @@ async fn downloads_trip_where_the_service_s_do() {
     let document = read(&sim, &id).await.ok();
     assert_eq!(sim.job(&id).unwrap().status, "partial_failure");
     for (file, entry) in document["output_files"].as_object().unwrap() {
-        let answer = ask(&sim, &path(file), "").await;
+        let Ok(answer) = try_send(&sim, &path(file), &[], "").await else {
+            // No server can write a line break into a header.
+            assert_eq!(entry["filename"], "x\ny");
+            continue;
+        };
         match entry["filename"].as_str().unwrap() {
             "naïve.txt" => {
                 assert_eq!(answer.headers["content-disposition"].as_bytes(), b"attachment; filename=\"na\xefve.txt\"")
             }
             "a\"b" => assert_eq!(answer.header("content-disposition"), "attachment; filename=\"a\"b\""),
-            _ => answer.tripped(),
+            name => {
+                assert_ne!(name, "x\ny");
+                answer.tripped();
+            }
         }
     }
     assert_eq!(ask(&sim, "GET /jobs/nope/download/x", "").await.status, 404);

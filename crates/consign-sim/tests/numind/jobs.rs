@@ -102,11 +102,13 @@ async fn a_script_says_how_a_job_ends_and_a_line_in_the_submission_wins_over_it(
         Plan::fail("Broken", "it broke").seconds(3.0)
     });
     let failed = job(&sim, &json!({"pending": 0})).await;
-    sim.script(|_, _| Plan::fail("Broken", "it broke").seconds(3.0));
+    sim.script(|_, _| Plan::fail("Broken", "it broke").with_output(json!({})).seconds(3.0));
+    let lost = job(&sim, &json!({"pending": 0})).await;
     let archived = job(&sim, &json!({"outcome": "archived", "output": {"a": "string"}, "pending": 0})).await;
     pause(3.0).await;
     let failed = record(&sim, &failed).await;
     assert_eq!([&failed["errorCode"], &failed["errorMessage"]], [&json!("Broken"), &json!("it broke")]);
+    assert_eq!(record(&sim, &lost).await.get("outputData"), None);
     let archived = record(&sim, &archived).await;
     assert_eq!(
         (&archived["status"], &inner(&archived, "outputData")["result"]),

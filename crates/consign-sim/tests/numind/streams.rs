@@ -149,8 +149,10 @@ async fn streams_of_waiting_jobs_end_when_workers_get_to_them_though_nobody_else
         let id = job(&sim, &json!({"pending": 0, "seconds": 10})).await;
         streams.push(stream(&sim, &id).await);
     }
-    // The first is not read, nobody asks for its job.
+    // The first is left by its reader, and nobody asks for its job.
     drop(streams.remove(0));
+    pause(1.0).await;
+    assert_eq!(sim.open_streams(), 4);
     let last = streams.pop().unwrap();
     assert_eq!(last_event(&drain(last).await.0).1, "result");
     assert_eq!(sim.elapsed(), secs(50));

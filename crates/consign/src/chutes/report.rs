@@ -145,10 +145,10 @@ impl Report {
 /// The members of a result that the service can give back; `None` for null.
 fn readable<T: Serialize + ?Sized>(result: &T) -> Result<Option<serde_json::Map<String, Value>>> {
     #[derive(Serialize)]
-    struct Result<'a, T: ?Sized> {
+    struct Named<'a, T: ?Sized> {
         result: &'a T,
     }
-    let arguments = JobArguments::new(&Result { result })?;
+    let arguments = JobArguments::new(&Named { result })?;
     let checked: BTreeMap<String, Value> = serde_json::from_str(arguments.as_str()).unwrap_or_default();
     match checked.into_values().next() {
         Some(Value::Object(members)) => Ok(Some(members)),

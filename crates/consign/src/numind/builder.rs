@@ -80,7 +80,8 @@ impl NuMindBuilder {
         self.api = api;
         self
     }
-    /// How files are sent to extractions in a project. Default: as a form to servers of version 0.4, bare to older ones.
+    /// How files are sent to extractions in a project. Default: as a form to servers of version 0.4, bare to
+    /// older ones and to those that turned out not to know an extraction without a project.
     #[must_use]
     pub fn upload(mut self, upload: Upload) -> Self {
         self.upload = Some(upload);
@@ -117,8 +118,7 @@ impl NuMindBuilder {
         if let Some(clock) = self.clock {
             http = http.clock(clock);
         }
-        let upload = self.upload.unwrap_or(if self.api == Api::V0_2 { Upload::Bare } else { Upload::Form });
-        Ok(NuMind::over(http.build()?, self.api, upload))
+        Ok(NuMind::over(http.build()?, self.api, self.upload))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The adapter: NuMind's operations as the engine's.
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use consign_core::{
@@ -22,6 +22,7 @@ const RECORD: Duration = Duration::from_secs(20);
 
 /// Which version of the interface a server speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Api {
     /// That of the provider's client 0.2.0, of December 2025: every template needs a project, nothing can be cancelled,
     /// and settings have narrower ranges.
@@ -57,8 +58,9 @@ pub struct NuMind {
     pub(super) client: v0_4::Client,
     pub(super) old: v0_2::Client,
     pub(super) api: Api,
-    pub(super) upload: Upload,
-    /// The server was seen not to know extractions without a project.
+    /// `None`: as servers of its version take files.
+    pub(super) upload: Option<Upload>,
+    /// The server is of version 0.2, or was seen not to know extractions without a project.
     pub(super) needs_projects: Arc<AtomicBool>,
 }
 
@@ -79,9 +81,9 @@ impl NuMind {
     }
     /// With a low-level client of your own making, for a server of today; its time limits hold.
     pub fn from_client(client: v0_4::Client) -> Self {
-        Self::over(client.http().clone(), Api::V0_4, Upload::Form)
+        Self::over(client.http().clone(), Api::V0_4, None)
     }
-    pub(super) fn over(http: consign_http::Client, api: Api, upload: Upload) -> Self {
+    pub(super) fn over(http: consign_http::Client, api: Api, upload: Option<Upload>) -> Self {
         let (client, old) = (v0_4::Client::from_http(http.clone()), v0_2::Client::from_http(http));
         Self { client, old, api, upload, needs_projects: Arc::new(AtomicBool::new(api == Api::V0_2)) }
     }
@@ -98,6 +100,11 @@ impl NuMind {
         Ticket::new(Self::NAME, 1, format!("id={id}"))
     }
 
+    /// How files are sent to extractions in a project.
+    pub(super) fn upload(&self) -> Upload {
+        let old = self.needs_projects.load(Ordering::Relaxed);
+        self.upload.unwrap_or(if old { Upload::Bare } else { Upload::Form })
+    }
     /// Follows the event stream to the job's end.
     async fn follow(&self, id: &str, cx: &Cx) -> Result<Snapshot<Self>, Error> {
         let options = v0_4::GetApiJobsJobidStreamOptions::default().call(cx.call());
@@ -143,7 +150,8 @@ impl NuMind {
         let late = || Error::new(ErrorKind::Timeout, Delivery::Unknown, "the record of the ended job does not come");
         let read = consign_http::timeout(&**self.client.http().clock(), RECORD, self.follow(id, cx)).await;
         let error = match read.unwrap_or_else(|| Err(late().with_retry(Retry::Backoff).on_read())) {
-            Ok(record) if record.finished() => return Ok(record),
+            // The state comes from the status alone.
+            Ok(record) if record.finished() && record.state() == seen.state() => return Ok(record),
             Ok(_) => None,
             Err(error) if error.kind() == ErrorKind::InsufficientCredit && seen.state() == State::Failed => {
                 let mut body = ErrorBody::default();

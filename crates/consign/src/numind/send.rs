@@ -155,7 +155,7 @@ impl NuMind {
                 o.random_seed = wire.random_seed;
                 o.image_width = wire.image_width;
                 o.timeout = wire.timeout;
-                match (self.upload, spec.input.part("file")?) {
+                match (self.upload(), spec.input.part("file")?) {
                     (Upload::Form, Some(part)) => self.client.submit_file(project, part, o).await,
                     _ => {
                         let bytes = file.bytes().clone();

@@ -174,6 +174,7 @@ impl Work<'_> {
     async fn put(&self) -> Answer {
         let body = self.body()?;
         let (job, force) = self.submitted(&body, "PutJobRequest")?;
+        self.inner.look(|world, _| world.refuse_unchanged(&job, force))?;
         self.wait_for_writes().await?;
         self.inner.change(|world, now| {
             let put = world.submit(now, job, force, self.request.body())?;

@@ -160,6 +160,28 @@ impl World {
         scripted.unwrap_or_default().amended(labels).map_err(|why| super::errors::api_error(400, &why))
     }
 
+    /// The job that a submission updates. An error if nothing changed, and that is not forced.
+    fn existing(&self, job: &Submitted, force: bool) -> Result<Option<usize>, Refused> {
+        let existing = self.names.get(&(job.namespace.clone(), job.name.clone())).copied();
+        let Some(existing) = existing.filter(|_| self.settings.version.unique_names()) else { return Ok(None) };
+        let found = &self.jobs[existing];
+        if !force && *found.spec() == job.spec {
+            let (name, id) = (&found.name, &found.id);
+            let message = format!("no changes detected for new job spec. Job Name: '{name}', Job Id: '{id}'");
+            let hint = "Use the --force flag to override this warning";
+            return Err(ApiError::new(500, message, "", "Bacalhau").hint(hint).refuse());
+        }
+        Ok(Some(existing))
+    }
+
+    /// What a submission is refused for before anything is written.
+    pub(crate) fn refuse_unchanged(&self, job: &Submitted, force: bool) -> Result<(), Refused> {
+        let mut job = job.clone();
+        job.sanitise();
+        self.complete(&mut job);
+        self.existing(&job, force).map(|_| ())
+    }
+
     /// Takes a submission: a new job, or a new version of the one with its name.
     pub(crate) fn submit(
         &mut self,
@@ -172,15 +194,8 @@ impl World {
         self.complete(&mut job);
         let plan = self.plan(&job.spec, self.jobs.len())?;
         let body = hash(body);
-        let existing = self.names.get(&(job.namespace.clone(), job.name.clone())).copied();
-        if let Some(existing) = existing.filter(|_| self.settings.version.unique_names()) {
+        if let Some(existing) = self.existing(&job, force)? {
             let found = &self.jobs[existing];
-            if !force && *found.spec() == job.spec {
-                let (name, id) = (&found.name, &found.id);
-                let message = format!("no changes detected for new job spec. Job Name: '{name}', Job Id: '{id}'");
-                let hint = "Use the --force flag to override this warning";
-                return Err(ApiError::new(500, message, "", "Bacalhau").hint(hint).refuse());
-            }
             job.id.clone_from(&found.id);
             self.check(&job)?;
             let spec = Spec { kind: found.spec().kind.clone(), ..job.spec };

@@ -12,7 +12,9 @@ const VARIABLES: [&str; 4] = ["NUMIND_API_KEY", "NUEXTRACT_API_KEY", "NUMIND_BAS
 fn from_env(variables: &[(&str, &str)]) -> String {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "tell_what_the_environment_gives", "--ignored", "--nocapture"]);
-    VARIABLES.iter().for_each(|name| drop(child.env_remove(name)));
+    for name in VARIABLES {
+        child.env_remove(name);
+    }
     let out = child.envs(variables.iter().copied()).output().unwrap();
     let text = String::from_utf8(out.stdout).unwrap();
     text.lines().find_map(|line| line.split_once(MARK)).unwrap_or_else(|| panic!("{text}")).1.to_owned()

@@ -13,7 +13,7 @@ const HELP: &str = "\
 Simulator of job API wires.
 
 Usage: consign-sim [--listen ADDRESS] [--speed N] [--seed N] [--workers N] [--shape SHAPE]
-                   [--numind-shape SHAPE]
+                   [--numind-shape SHAPE] [--bacalhau-version VERSION]
 
   --listen ADDRESS  loopback address and port of civitai [default: 127.0.0.1:0, any free port];
                     the others are at free ports of the same address
@@ -23,6 +23,9 @@ Usage: consign-sim [--listen ADDRESS] [--speed N] [--seed N] [--workers N] [--sh
   --shape SHAPE     generation of answers: current, older, documented [default: current]
   --numind-shape SHAPE
                     generation of the interface: both, 0.2.0, 0.4.2 [default: both]
+  --bacalhau-version VERSION
+                    version of a server, 1.x.y for v1 and 0.3.x for requester; may be given for each
+                    [default: 1.9.3 and 0.3.25]
   --help            this text
 
 Prints one line a provider when it is ready, `civitai http://127.0.0.1:PORT`, `bacalhau-requester …`,
@@ -41,6 +44,8 @@ struct Arguments {
     workers: usize,
     shape: Shape,
     numind_shape: numind::Shape,
+    bacalhau: String,
+    requester: String,
 }
 
 /// Reads the arguments. None: help is asked for.
@@ -52,6 +57,8 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Arguments
         workers: 16,
         shape: Shape::default(),
         numind_shape: numind::Shape::default(),
+        bacalhau: "1.9.3".to_owned(),
+        requester: "0.3.25".to_owned(),
     };
     while let Some(argument) = arguments.next() {
         let (name, inline) = match argument.split_once('=') {
@@ -61,7 +68,8 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Arguments
         if name == "--help" || name == "-h" {
             return Ok(None);
         }
-        if !["--listen", "--speed", "--seed", "--workers", "--shape", "--numind-shape"].contains(&name.as_str()) {
+        let known = ["--listen", "--speed", "--seed", "--workers", "--shape", "--numind-shape", "--bacalhau-version"];
+        if !known.contains(&name.as_str()) {
             return Err(format!("unknown argument {name}"));
         }
         let value = inline.or_else(|| arguments.next()).ok_or_else(|| format!("{name} needs a value"))?;
@@ -74,6 +82,14 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Arguments
             }
             "--seed" => all.seed = value.parse().map_err(|_| wrong("a whole number from 0"))?,
             "--workers" => all.workers = value.parse().map_err(|_| wrong("a whole number from 0"))?,
+            "--bacalhau-version" => {
+                let numbers: Vec<Option<u32>> = value.split('.').map(|number| number.parse().ok()).collect();
+                match numbers[..] {
+                    [Some(0), Some(3), Some(17..)] => all.requester.clone_from(&value),
+                    [Some(1), Some(1..), Some(_)] => all.bacalhau.clone_from(&value),
+                    _ => return Err(wrong("a version from 1.1.0 or from 0.3.17 on")),
+                }
+            }
             "--numind-shape" => {
                 all.numind_shape = match value.as_str() {
                     "both" => numind::Shape::Both,
@@ -124,6 +140,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let server =
         sim.serve(arguments.listen.as_str()).await.map_err(|e| format!("--listen {}: {e}", arguments.listen))?;
     let bacalhau = Bacalhau::builder()
+        .version(&arguments.bacalhau)
         .seed(arguments.seed)
         .speed(arguments.speed)
         .workers(arguments.workers)
@@ -132,6 +149,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         .build();
     let bacalhau_server = bacalhau.serve(beside(server.url())).await.map_err(|e| format!("bacalhau: {e}"))?;
     let requester = Requester::builder()
+        .version(&arguments.requester)
         .seed(arguments.seed)
         .speed(arguments.speed)
         .workers(arguments.workers)

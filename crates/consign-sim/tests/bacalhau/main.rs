@@ -8,4 +8,5 @@ mod logs;
 mod reads;
 mod requester;
 mod results;
+mod sockets;
 mod versions;

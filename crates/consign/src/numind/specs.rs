@@ -32,45 +32,36 @@ impl Spec {
     }
 }
 
-macro_rules! specs {
-    ($($name:ident)*) => {$(
-        impl From<$name> for Spec {
-            fn from(spec: $name) -> Self {
-                Self::$name(Box::new(spec))
-            }
-        }
-        impl From<&$name> for Spec {
-            fn from(spec: &$name) -> Self {
-                spec.clone().into()
-            }
-        }
-        impl $name {
-            /// Lays these settings over it, in place of those set before.
-            #[must_use]
-            pub fn settings(mut self, settings: Settings) -> Self {
-                self.settings = settings;
-                self
-            }
-            /// Changes the settings through a closure.
-            #[must_use]
-            pub fn with_settings(mut self, change: impl FnOnce(Settings) -> Settings) -> Self {
-                self.settings = change(self.settings);
-                self
-            }
-            /// Whether it can be submitted to a server of today.
-            ///
-            /// # Errors
-            /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) with every violation: member, value, allowed.
-            pub fn validate(&self) -> Result<()> {
-                let mut out = Violations::new();
-                self.check(Api::V0_4, &mut out);
-                out.into_result().map_err(Into::into)
-            }
-        }
-    )*};
+impl From<StructuredExtraction> for Spec {
+    fn from(spec: StructuredExtraction) -> Self {
+        Self::StructuredExtraction(Box::new(spec))
+    }
 }
-specs!(StructuredExtraction ContentExtraction TemplateGeneration);
-
+impl From<&StructuredExtraction> for Spec {
+    fn from(spec: &StructuredExtraction) -> Self {
+        spec.clone().into()
+    }
+}
+impl From<ContentExtraction> for Spec {
+    fn from(spec: ContentExtraction) -> Self {
+        Self::ContentExtraction(Box::new(spec))
+    }
+}
+impl From<&ContentExtraction> for Spec {
+    fn from(spec: &ContentExtraction) -> Self {
+        spec.clone().into()
+    }
+}
+impl From<TemplateGeneration> for Spec {
+    fn from(spec: TemplateGeneration) -> Self {
+        Self::TemplateGeneration(Box::new(spec))
+    }
+}
+impl From<&TemplateGeneration> for Spec {
+    fn from(spec: &TemplateGeneration) -> Self {
+        spec.clone().into()
+    }
+}
 impl From<&Spec> for Spec {
     fn from(spec: &Spec) -> Self {
         spec.clone()
@@ -139,8 +130,29 @@ impl StructuredExtraction {
         self.examples.push(Example { input: input.into(), result: result.into() });
         self
     }
+    /// Lays these settings over it, in place of those set before.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+    /// Changes the settings through a closure.
+    #[must_use]
+    pub fn with_settings(mut self, change: impl FnOnce(Settings) -> Settings) -> Self {
+        self.settings = change(self.settings);
+        self
+    }
+    /// Whether it can be submitted to a server of today.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) with every violation: member, value, allowed.
+    pub fn validate(&self) -> Result<()> {
+        let mut out = Violations::new();
+        self.check(Api::V0_4, &mut out);
+        out.into_result().map_err(Into::into)
+    }
 
-    pub(super) fn check(&self, api: Api, out: &mut Violations) {
+    fn check(&self, api: Api, out: &mut Violations) {
         self.input.check("input", out);
         let comes_along = "only with a template that comes along; a project has its own";
         match &self.by {
@@ -207,6 +219,27 @@ impl ContentExtraction {
         self.project = Some(id.into());
         self
     }
+    /// Lays these settings over it, in place of those set before.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+    /// Changes the settings through a closure.
+    #[must_use]
+    pub fn with_settings(mut self, change: impl FnOnce(Settings) -> Settings) -> Self {
+        self.settings = change(self.settings);
+        self
+    }
+    /// Whether it can be submitted to a server of today.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) with every violation: member, value, allowed.
+    pub fn validate(&self) -> Result<()> {
+        let mut out = Violations::new();
+        self.check(Api::V0_4, &mut out);
+        out.into_result().map_err(Into::into)
+    }
 
     fn check(&self, api: Api, out: &mut Violations) {
         self.input.check("input", out);
@@ -254,6 +287,27 @@ impl TemplateGeneration {
     /// document.
     pub fn new(from: impl Into<Input>) -> Self {
         Self { from: from.into(), settings: Settings::new() }
+    }
+    /// Lays these settings over it, in place of those set before.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+    /// Changes the settings through a closure.
+    #[must_use]
+    pub fn with_settings(mut self, change: impl FnOnce(Settings) -> Settings) -> Self {
+        self.settings = change(self.settings);
+        self
+    }
+    /// Whether it can be submitted to a server of today.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) with every violation: member, value, allowed.
+    pub fn validate(&self) -> Result<()> {
+        let mut out = Violations::new();
+        self.check(Api::V0_4, &mut out);
+        out.into_result().map_err(Into::into)
     }
 
     fn check(&self, api: Api, out: &mut Violations) {

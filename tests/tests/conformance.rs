@@ -44,6 +44,19 @@ async fn bacalhau_conforms_in_every_step() {
         .await;
 }
 
+#[cfg(feature = "bacalhau")]
+#[tokio::test(start_paused = true)]
+async fn a_requester_of_bacalhau_conforms_in_every_step() {
+    use consign::bacalhau::Requester;
+    use consign_sim::bacalhau::Requester as Sim;
+
+    let sim = Sim::builder().seed(3).build();
+    let key = consign_tests::bacalhau::identity();
+    let at = || Requester::builder().base_url(Sim::URL).identity(key.clone()).clock(clock(&sim));
+    let nowhere = at().transport(nobody()).build().unwrap();
+    conforms(Bench::new(at().transport(wire(&sim)).build().unwrap(), nowhere, false).faults(sim.faults())).await;
+}
+
 #[cfg(feature = "chutes")]
 #[tokio::test(start_paused = true)]
 async fn chutes_conforms_in_every_step() {

@@ -20,6 +20,8 @@ fn main() -> ExitCode {
     let servers = [
         #[cfg(feature = "bacalhau")]
         Server { variable: "CONSIGN_LIVE_BACALHAU_V1", run: |url| Box::pin(bacalhau::v1(url)) },
+        #[cfg(feature = "bacalhau")]
+        Server { variable: "CONSIGN_LIVE_BACALHAU_REQUESTER", run: |url| Box::pin(bacalhau::requester(url)) },
         #[cfg(feature = "chutes")]
         Server { variable: "CONSIGN_LIVE_CHUTES", run: |url| Box::pin(chutes::run(url)) },
         #[cfg(feature = "civitai")]
@@ -83,7 +85,7 @@ fn credential(variables: &[&str], otherwise: &str) -> String {
 
 #[cfg(feature = "bacalhau")]
 mod bacalhau {
-    use consign::bacalhau::{Bacalhau, BacalhauBuilder};
+    use consign::bacalhau::{Bacalhau, BacalhauBuilder, Identity, Requester};
     use consign::{ErrorKind, Jobs, Result};
     use consign_tests::conformance::{Bench, Subject};
 
@@ -108,6 +110,15 @@ mod bacalhau {
             bench = bench.stranger(at(&url).token("a-key-that-nobody-has").build()?);
         }
         Ok(super::suite(bench).await)
+    }
+    /// With the key in `BACALHAU_DIR` if that is set, else with a throw-away one: a server takes any.
+    pub(super) async fn requester(url: String) -> Result<usize> {
+        let key = match std::env::var_os("BACALHAU_DIR") {
+            Some(_) => Identity::load()?,
+            None => consign_tests::bacalhau::identity(),
+        };
+        let at = |url: String| Requester::builder().base_url(url).identity(key.clone()).build();
+        Ok(super::suite(Bench::new(at(url)?, at(super::nobody())?, true)).await)
     }
 }
 

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use consign::Ticket;
-use consign::bacalhau::{Bacalhau, JobSpec, Publisher, Source, WasmJob};
+use consign::bacalhau::{Bacalhau, JobSpec, Publisher, Requester, Source, WasmJob};
 use consign_sim::bacalhau::operation;
 
 use super::{Subject, modules};
@@ -41,4 +41,37 @@ impl Subject for Bacalhau {
     }
     const LOOK: &'static str = operation::GET;
     const SUBMIT: &'static str = operation::PUT;
+}
+
+/// As a node of that interface wants it: results go to IPFS, which is there without more.
+fn published(module: &[u8]) -> WasmJob {
+    run(module, Publisher::Ipfs)
+}
+
+impl Subject for Requester {
+    fn good() -> JobSpec {
+        published(modules::HELLO).into()
+    }
+    fn bad(_: bool) -> Option<JobSpec> {
+        Some(published(modules::TRAP).into())
+    }
+    fn complaint() -> &'static str {
+        "unreachable"
+    }
+    fn long() -> JobSpec {
+        published(modules::SPIN).execution_timeout(Duration::from_secs(600)).into()
+    }
+    fn wrong() -> JobSpec {
+        wrong()
+    }
+    fn nobody() -> Ticket {
+        Requester::ticket_of_job("00000000-0000-4000-8000-000000000000")
+    }
+    fn printed() -> &'static str {
+        "hello from wasm"
+    }
+    // They are in IPFS, which is not spoken here.
+    const FILES: bool = false;
+    const LOOK: &'static str = operation::STATES;
+    const SUBMIT: &'static str = operation::SUBMIT;
 }

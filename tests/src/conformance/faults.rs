@@ -23,7 +23,6 @@ fn table() -> Vec<(&'static str, Fault, ErrorKind)> {
     vec![
         ("400", Fault::status(400), ErrorKind::InvalidRequest),
         ("403", Fault::status(403), ErrorKind::Forbidden),
-        ("404", Fault::status(404), ErrorKind::NotFound),
         ("429", Fault::status(429).retry_after(3600), ErrorKind::RateLimited),
         ("500", Fault::status(500), ErrorKind::Server),
         ("502 with a page", Fault::html(502), ErrorKind::Gateway),

@@ -131,3 +131,19 @@ async fn older_servers_name_lists_and_number_states_in_their_own_way() {
     assert_ne!(twice[0], twice[1], "names are not unique yet");
     assert_eq!(ask(&sim, &format!("PUT {JOBS}/n/rerun")).await.refusal().0, 404);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_module_in_the_engine_runs_on_every_server_and_newer_ones_move_it() {
+    for (version, place) in [("1.4.0", json!(null)), ("1.9.3", json!("/wasm/entry.wasm"))] {
+        let sim = Bacalhau::builder().version(version).build();
+        let source = json!({"Source": {"Type": "inline", "Params": {"URL": module("hello")}}});
+        let engine = json!({"Type": "wasm", "Params": {"EntryModule": source, "EntryPoint": "_start"}});
+        let id = put(&sim, wasm("hello", json!({"task/Engine": engine, "task/InputSources": []}))).await;
+        pass(1.0).await;
+        let job = get(&sim, &id).await;
+        assert_eq!(
+            (&job["State"]["StateType"], &job["Tasks"][0]["InputSources"][0]["Target"]),
+            (&json!("Completed"), &place)
+        );
+    }
+}

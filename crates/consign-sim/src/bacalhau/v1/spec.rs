@@ -210,41 +210,25 @@ impl Task {
             let words: Vec<&str> = engine.texts("Entrypoint").into_iter().chain(engine.texts("Parameters")).collect();
             return Program::command(&words);
         }
-        // Before 1.7 the modules stand in the engine, and stay there.
-        if engine.param("EntryModule").is_some_and(Value::is_object) {
-            let mut modern = self.clone();
-            modern.modernise();
-            return modern.program();
+        let entry = engine.param("EntryModule");
+        // Servers before 1.7: the input itself.
+        if let Some(entry) = entry.filter(|entry| entry.is_object()) {
+            let input = input(entry, "/wasm/entry.wasm");
+            return module(&input);
         }
-        let place = engine.param("EntryModule").and_then(Value::as_str).unwrap_or_default();
-        let Some(input) = self.inputs.iter().find(|input| input.target == place && !place.is_empty()) else {
-            return Program::missing_module(place);
-        };
-        let source = input.source.as_ref().filter(|source| source.is("inline"));
-        let url = source.and_then(|source| source.param("URL")).and_then(Value::as_str);
-        match url.and_then(inline_data) {
-            Some(module) => Program::wasm(&module, place),
-            // What lies elsewhere is not fetched.
-            None => Program { lasts: None, ..Program::wasm(b"\0asm", place) },
-        }
+        let place = entry.and_then(Value::as_str).unwrap_or_default();
+        let input = self.inputs.iter().find(|input| input.target == place && !place.is_empty());
+        input.map_or_else(|| Program::missing_module(place), module)
     }
 
     /// Takes a module that is written as in servers before 1.7 out of the engine and into the inputs.
     pub(crate) fn modernise(&mut self) {
         let Some(engine) = self.engine.as_mut().filter(|engine| engine.is("wasm")) else { return };
-        let input = |value: &Value, place: String| {
-            let source = value.get("Source").and_then(Value::as_object);
-            let text = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let kind = source.and_then(|s| s.get("Type")).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let params = source.and_then(|s| s.get("Params")).and_then(Value::as_object).cloned().unwrap_or_default();
-            let target = Some(text(value, "Target")).filter(|target| !target.is_empty()).unwrap_or(place);
-            Input { source: Some(Config { kind, params }), alias: text(value, "Alias"), target }
-        };
         let Some(entry) = engine.param("EntryModule").filter(|value| value.is_object()) else { return };
-        let mut moved = vec![input(entry, "/wasm/entry.wasm".to_owned())];
+        let mut moved = vec![input(entry, "/wasm/entry.wasm")];
         let imports = engine.param("ImportModules").and_then(Value::as_array).cloned().unwrap_or_default();
         let place = |index: usize| format!("/wasm/imports/module_{index}.wasm");
-        moved.extend(imports.iter().enumerate().map(|(index, value)| input(value, place(index))));
+        moved.extend(imports.iter().enumerate().map(|(index, value)| input(value, &place(index))));
         let mut params = Map::new();
         params.insert("EntryModule".to_owned(), json!(moved[0].target));
         for (name, from) in [("Entrypoint", "EntryPoint"), ("Parameters", "Parameters")] {
@@ -257,6 +241,27 @@ impl Task {
         }
         engine.params = params;
         self.inputs.extend(moved);
+    }
+}
+
+/// An input that stands in the parameters of an engine; `place` is where it is mounted unless it says so.
+fn input(value: &Value, place: &str) -> Input {
+    let source = value.get("Source").and_then(Value::as_object);
+    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+    let kind = source.and_then(|source| source.get("Type")).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let params = source.and_then(|source| source.get("Params")).and_then(Value::as_object).cloned().unwrap_or_default();
+    let target = Some(text("Target")).filter(|target| !target.is_empty()).unwrap_or(place).to_owned();
+    Input { source: Some(Config { kind, params }), alias: text("Alias").to_owned(), target }
+}
+
+/// What the module of an input does.
+fn module(input: &Input) -> Program {
+    let source = input.source.as_ref().filter(|source| source.is("inline"));
+    let url = source.and_then(|source| source.param("URL")).and_then(Value::as_str);
+    match url.and_then(inline_data) {
+        Some(module) => Program::wasm(&module, &input.target),
+        // What lies elsewhere is not fetched.
+        None => Program { lasts: None, ..Program::wasm(b"\0asm", &input.target) },
     }
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use consign::ErrorKind;
 use consign::bacalhau::{Archive, Bacalhau, Publisher, Results};
 use consign_sim::bacalhau::{Bacalhau as Sim, Plan};
+use consign_sim::{Fault, Rule};
 use consign_tests::bacalhau::{echo, jobs, json, provider, scripted};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -236,6 +237,7 @@ async fn an_address_that_works_no_more_is_asked_for_again_and_signed_ones_only_w
                 &json!({"Items": [
                     {"Type": "s3PreSigned", "Params": {"PreSignedURL": "http://store.invalid/old"}},
                     {"Type": "s3PreSigned", "Params": {"PreSignedURL": "http://store.invalid/new"}},
+                {"Type": "urlDownload", "Params": {"URL": "http://store.invalid/new"}},
                 ]}),
             )
         }
@@ -245,19 +247,21 @@ async fn an_address_that_works_no_more_is_asked_for_again_and_signed_ones_only_w
                 {"ID": "e-1", "CreateTime": 2, "ComputeState": {"StateType": 9}, "PublishedResult": {"Type": "ipfs", "Params": {"CID": "Qm"}}},
                 {"ID": "e-0", "CreateTime": 3, "ComputeState": {"StateType": 10}, "PublishedResult": {"Type": ""}},
                 {"ID": "e-2", "CreateTime": 1, "ComputeState": {"StateType": 9}, "PublishedResult": {"Type": "s3managed"}},
+                {"ID": "e-3", "CreateTime": 4, "ComputeState": {"StateType": 9}, "PublishedResult": {"Type": "urlDownload",
+                    "Params": {"url": "http://node.invalid/gone"}}},
             ]}}),
         ),
     });
     let results = jobs.attach(Bacalhau::ticket_of_job("j-1")).unwrap().outputs().await.unwrap();
     let ids: Vec<_> = results.executions().iter().map(|execution| execution.id.as_str()).collect();
-    assert_eq!(ids, ["e-2", "e-1", "e-0"]);
+    assert_eq!(ids, ["e-2", "e-1", "e-0", "e-3"]);
     assert_eq!(results.executions()[1].published.as_ref().unwrap().kind, "ipfs");
-    assert_eq!(results.archives().count(), 1, "only one can be downloaded");
+    assert_eq!(results.archives().count(), 2, "only two can be downloaded");
     assert_eq!(asked.load(Ordering::Relaxed), 0);
     let folder = tempfile::tempdir().unwrap();
     let saved = results.save_all(folder.path()).await.unwrap();
-    assert_eq!(saved[0].files.len(), 1);
-    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    assert_eq!(saved.iter().map(|unpacked| unpacked.files.len()).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -270,4 +274,23 @@ async fn the_users_credential_never_goes_to_the_node_that_has_the_results() {
     assert_eq!(done.outputs().save_all(folder.path()).await.unwrap().len(), 1);
     assert!(sim.ledger().count("blob") > 0);
     assert_eq!(sim.ledger().leaks(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_download_leaves_nothing_behind() {
+    let sim = Sim::new();
+    let done = jobs(&sim).submit(echo("x").publisher(Publisher::Local)).await.unwrap().wait().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for fault in [Fault::hang(), Fault::hang_after()] {
+        sim.faults().once("blob", fault);
+        let results = done.outputs();
+        let saving = results.save_all(folder.path());
+        assert!(tokio::time::timeout(std::time::Duration::from_secs(20), saving).await.is_err());
+        assert!(tree(folder.path()).is_empty());
+    }
+    // Nor does one that breaks for good.
+    sim.faults().add(Rule::new(Fault::status(500)).on("blob").always());
+    let error = done.outputs().save_all(folder.path()).await.unwrap_err();
+    assert_eq!((error.kind(), error.ticket().is_some()), (ErrorKind::Server, true));
+    assert!(tree(folder.path()).is_empty());
 }

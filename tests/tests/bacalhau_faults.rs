@@ -158,6 +158,23 @@ async fn a_history_bears_a_few_failures_and_names_its_job_when_it_gives_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_history_whose_pages_overlap_gives_each_entry_once() {
+    let jobs = scripted(|request| {
+        let entry = |n: u64| json!({"SeqNum": n, "Type": "JobLevel"});
+        match request.uri().query().unwrap_or_default().contains("next_token=a") {
+            false => json(200, &json!({"NextToken": "a", "Items": [entry(1), entry(2)]})),
+            true => json(200, &json!({"NextToken": "", "Items": [entry(2), entry(3)]})),
+        }
+    });
+    let mut history = jobs.provider().history(&Bacalhau::ticket_of_job("j-1")).unwrap();
+    let mut numbers = Vec::new();
+    while let Some(entry) = history.next().await {
+        numbers.push(entry.unwrap().seq_num.unwrap());
+    }
+    assert_eq!(numbers, [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn pages_that_go_in_circles_are_noticed() {
     let sim = lasting(1.0);
     let jobs = jobs(&sim);

@@ -67,8 +67,7 @@ fn others() {
     for (count, spaced, policy) in [(JOBS, false, polled), (JOBS / 100, true, WaitPolicy::default().outage(hour))] {
         let start = measured::on_processor();
         let seen = runtime().block_on(async {
-            let sim =
-                consign_sim::Chutes::builder().seed(11).workers(count).durations(durations).ledger_limit(0);
+            let sim = consign_sim::Chutes::builder().seed(11).workers(count).durations(durations).ledger_limit(0);
             let sim = sim.build();
             let jobs = consign_tests::chutes::builder(&sim);
             let jobs = if spaced { jobs } else { jobs.spacing(Duration::ZERO) }.build();
@@ -85,8 +84,7 @@ fn others() {
     for (way, policy) in [("polled", polled), ("32 streams", WaitPolicy::default())] {
         let start = measured::on_processor();
         let seen = runtime().block_on(async {
-            let sim =
-                consign_sim::NuMind::builder().seed(11).workers(JOBS).durations(durations).ledger_limit(0);
+            let sim = consign_sim::NuMind::builder().seed(11).workers(JOBS).durations(durations).ledger_limit(0);
             let sim = sim.build();
             let jobs = consign_tests::numind::at(&sim);
             let mut all = Vec::with_capacity(JOBS);

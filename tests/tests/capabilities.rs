@@ -198,7 +198,7 @@ async fn an_operation_that_a_provider_lacks_is_refused_before_any_request() {
     ];
     let job = DynJob::from(Jobs::new(bare).attach(ticket).unwrap());
     let mut lines = job.logs(true);
-    let first = std::future::poll_fn(|cx| lines.as_mut().poll_next(cx)).await.unwrap();
+    let first = lines.next().await.unwrap();
     for error in errors.into_iter().chain([first.unwrap_err()]) {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().contains("bare has no operation to"), "{error}");

@@ -14,7 +14,7 @@ use futures_util::stream::{SelectAll, StreamExt};
 use serde_json::Value;
 
 use crate::{
-    Artifact, Caps, Error, Event, Finished, Found, Item, Job, JobLogs, Jobs, LogLines, Mode, Outcome, Pages, Provider,
+    Artifact, Caps, Error, Event, Finished, Found, Item, Job, JobLogs, Jobs, LogLine, Mode, Outcome, Pages, Provider,
     Result, Snapshot, State, Ticket, WaitPolicy,
 };
 
@@ -42,7 +42,7 @@ trait ErasedJob: Send + Sync {
     fn look(&self) -> BoxFuture<'_, Result<DynSnapshot>>;
     fn watch(&self, policy: Option<WaitPolicy>, deadline: Option<Instant>) -> DynWatch;
     fn cancel(&self, force: bool) -> BoxFuture<'_, Result<()>>;
-    fn logs(&self, follow: bool) -> LogLines;
+    fn logs(&self, follow: bool) -> DynLogs;
     /// Tells jobs of one [`Jobs`] from those of another.
     fn family(&self) -> usize;
     /// Follows jobs of the same family from one task.
@@ -101,12 +101,12 @@ impl<P: Provider> ErasedJob for Job<P> {
     fn cancel(&self, force: bool) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move { self.cancel_now(None, force).await })
     }
-    fn logs(&self, follow: bool) -> LogLines {
+    fn logs(&self, follow: bool) -> DynLogs {
         if P::CAPS.logs {
-            return Box::pin(JobLogs::new(self.clone()).follow(follow));
+            return DynLogs(Box::pin(JobLogs::new(self.clone()).follow(follow)));
         }
         let error = Error::unsupported(P::NAME, "read a log").with_ticket(self.ticket());
-        Box::pin(futures_util::stream::iter([Err(error)]))
+        DynLogs(Box::pin(futures_util::stream::iter([Err(error)])))
     }
     fn family(&self) -> usize {
         Arc::as_ptr(self.shared()) as usize
@@ -233,11 +233,13 @@ impl DynJob {
     /// What the job prints, as a stream that ends with it; without `follow` at the end of what is there now.
     /// Where the provider shows none, its first and only element is an error of kind
     /// [`ErrorKind::Unsupported`], before any request. Otherwise as [`JobLogs`].
-    pub fn logs(&self, follow: bool) -> LogLines {
+    pub fn logs(&self, follow: bool) -> DynLogs {
         self.0.logs(follow)
     }
     /// Follows jobs of any providers to their ends, in one stream; each event comes with the index of
-    /// its job. Jobs of one [`Jobs`] share its bounds on looks under way.
+    /// its job. Jobs of one [`Jobs`] share its bounds on looks under way. Each is looked at by the highest way that its
+    /// provider has; a look that the server holds shows nothing on the way, so set
+    /// [`WaitPolicy::hold`] to `false` on the [`Jobs`] to see progress there.
     pub fn watch_all(jobs: impl IntoIterator<Item = DynJob>) -> DynWatchAll {
         let mut families = BTreeMap::<usize, Vec<(usize, DynJob)>>::new();
         for (n, job) in jobs.into_iter().enumerate() {
@@ -453,6 +455,19 @@ impl DynPages {
     }
 }
 
+/// What a [`DynJob`] prints.
+pub struct DynLogs(Events<Result<LogLine>>);
+
+impl DynLogs {
+    /// The next piece; `None` after the last.
+    ///
+    /// # Errors
+    /// As [`JobLogs::next`].
+    pub async fn next(&mut self) -> Option<Result<LogLine>> {
+        self.0.next().await
+    }
+}
+
 /// One [`DynJob`], followed to its end: a stream of events.
 pub struct DynWatch(Events<Result<DynEvent>>);
 
@@ -481,6 +496,12 @@ impl Stream for DynPages {
         self.0.as_mut().poll_next(cx)
     }
 }
+impl Stream for DynLogs {
+    type Item = Result<LogLine>;
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
 impl Stream for DynWatch {
     type Item = Result<DynEvent>;
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -496,6 +517,11 @@ impl Stream for DynWatchAll {
 impl fmt::Debug for DynPages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DynPages")
+    }
+}
+impl fmt::Debug for DynLogs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DynLogs")
     }
 }
 impl fmt::Debug for DynWatch {

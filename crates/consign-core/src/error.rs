@@ -147,8 +147,12 @@ impl fmt::Display for Error {
     }
 }
 
+/// `{:?}` is what a person reads, as at the end of a `main` that gives a result; `{:#?}` shows the members.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
         let inner = &self.0;
         let mut out = f.debug_struct("Error");
         out.field("http", &inner.below).field("ticket", &inner.ticket.as_ref().map(ToString::to_string));
@@ -158,6 +162,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.0.below)
+        // The error below says nothing that this one does not say.
+        self.0.below.source()
     }
 }

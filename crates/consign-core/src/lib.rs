@@ -36,7 +36,8 @@ pub use caps::{Batch, Cancel, Caps, List, Logs, Outputs, Priced, Query, Taint};
 pub use consign_http::{BoxFuture, CallOptions, Clock, Delivery, ErrorKind, Retry, Violation, Violations};
 pub use download::{Artifact, ContentCheck, Locate, Location, Open};
 pub use dynamic::{
-    DynEvent, DynFinished, DynFound, DynJob, DynJobs, DynPages, DynSnapshot, DynWaitCall, DynWatch, DynWatchAll,
+    DynEvent, DynFinished, DynFound, DynJob, DynJobs, DynLogs, DynPages, DynSnapshot, DynWaitCall, DynWatch,
+    DynWatchAll,
 };
 pub use error::{Error, Result};
 pub use file_name::safe_and_distinct as safe_file_name;

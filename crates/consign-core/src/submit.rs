@@ -49,7 +49,7 @@ impl<P: Provider> Cap<P> {
         if price <= self.most {
             return Ok(());
         }
-        let what = format!("the price is {price}, the cap {}", self.most);
+        let what = format!("the price is {price:.2}, the cap {:.2}", self.most);
         Err(Error::new(ErrorKind::OverBudget, Delivery::NotSent, what))
     }
 }

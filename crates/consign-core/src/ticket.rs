@@ -62,8 +62,9 @@ impl std::error::Error for BadTicket {}
 
 impl FromStr for Ticket {
     type Err = BadTicket;
+    /// Blanks and line breaks around it, as a file or a form adds them, do not count.
     fn from_str(text: &str) -> Result<Self, BadTicket> {
-        let rest = text.strip_prefix("consign:").ok_or(BadTicket("it does not begin with consign:"))?;
+        let rest = text.trim().strip_prefix("consign:").ok_or(BadTicket("it does not begin with consign:"))?;
         let (version, rest) = rest.split_once(':').ok_or(BadTicket("the provider is missing"))?;
         let (provider, data) = rest.split_once(':').ok_or(BadTicket("the data is missing"))?;
         let version = version.parse().map_err(|_| BadTicket("the version is not a number"))?;
@@ -95,6 +96,7 @@ mod tests {
         for data in ["token=a+b/c==", "id=é % : \n", "x"] {
             let ticket = Ticket::new("civitai", 1, data);
             assert_eq!(ticket.to_string().parse(), Ok(ticket.clone()));
+            assert_eq!(format!("\t {ticket}\r\n").parse(), Ok(ticket.clone()));
             let json = serde_json::to_string(&ticket).unwrap();
             assert_eq!(serde_json::from_str::<Ticket>(&json).unwrap(), ticket);
             assert!(!json.contains('\n'));

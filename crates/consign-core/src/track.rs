@@ -378,8 +378,15 @@ impl Track {
         spread(policy.pace.pause(seen.now - self.started), seen.chance)
     }
     fn too_late(&self, seen: &Observed<'_>, failure: Option<Error>) -> Step {
-        let waited = seen.now - self.started;
-        let what = format!("the job had not ended after {waited:.1?}; it goes on and can be waited for again");
+        let looked = seen.began.max(self.started) - self.started;
+        let limit = self.deadline.map_or(looked, |deadline| deadline.at - self.started);
+        let what = match self.seen || !self.items.is_empty() {
+            true => format!(
+                "the job had not ended within {limit:.1?} (last look after {looked:.1?}); it goes on and can be waited for \
+                 again"
+            ),
+            false => format!("no look at the job succeeded within {limit:.1?}"),
+        };
         let late = |what: String| consign_http::Error::new(ErrorKind::Deadline, Delivery::Unknown, what);
         let error = match failure {
             None => late(what).into(),

@@ -398,8 +398,12 @@ impl fmt::Display for Error {
     }
 }
 
+/// `{:?}` is what a person reads, as at the end of a `main` that gives a result; `{:#?}` shows the members.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
         let inner = &self.0;
         let mut out = f.debug_struct("Error");
         out.field("kind", &inner.kind).field("delivery", &inner.delivery).field("retry", &inner.retry);

@@ -1,8 +1,8 @@
 //! A job with logs: what it prints as it prints it, how it ended, and its results unpacked.
 //!
-//! `cargo run --example bacalhau_logs` runs it on a simulator in the process; with an address such as
-//! `http://127.0.0.1:1234`, or `BACALHAU_API_HOST` and the other variables, on a real server. Where no node has
-//! Docker, a WebAssembly module takes the container's place.
+//! `cargo run --example bacalhau_logs` runs it on a simulator in the process; with `--live` on the server that
+//! `BACALHAU_API_HOST` and the other variables name. Where no node has Docker, a WebAssembly module takes the
+//! container's place.
 use std::error::Error;
 use std::io::Write;
 use std::path::Path;
@@ -22,15 +22,16 @@ const MODULE: &str = "AGFzbQEAAAABEANgBH9/f38Bf2ABfwBgAAACRgIWd2FzaV9zbmFwc2hvdF
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (folder, out) = (Path::new(FOLDER), &mut std::io::stdout());
-    if let Some(url) = std::env::args().nth(1) {
-        return run(&Jobs::new(Bacalhau::new(url)?), folder, out).await;
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => {
+            let server = simulator().serve("127.0.0.1:0").await?;
+            run(&Jobs::new(Bacalhau::new(server.url())?), folder, out).await
+        }
+        ["--live"] => run(&Jobs::new(Bacalhau::from_env()?), folder, out).await,
+        _ => Ok(writeln!(out, "usage: cargo run --example bacalhau_logs [-- --live]")?),
     }
-    if std::env::var_os("BACALHAU_API_HOST").is_some() {
-        return run(&Jobs::new(Bacalhau::from_env()?), folder, out).await;
-    }
-    let server = simulator().serve("127.0.0.1:0").await?;
-    run(&Jobs::new(Bacalhau::new(server.url())?), folder, out).await
 }
 
 /// A server whose one container writes what the script would.

@@ -18,15 +18,16 @@ const FOLDER: &str = "target/chutes_outputs";
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (folder, out) = (Path::new(FOLDER), &mut std::io::stdout());
-    if let [live, chute, method] = &arguments[..]
-        && live == "--live"
-    {
-        return run(&Jobs::from_env()?, (chute, method), &json!({}), folder, out).await;
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => {
+            let sim = consign_sim::Chutes::builder().seed(5).speed(5.0).build();
+            let server = sim.serve("127.0.0.1:0").await?;
+            let jobs = Chutes::builder().base_url(server.url()).api_key(consign_sim::Chutes::KEY).build()?;
+            run(&Jobs::new(jobs), (consign_sim::Chutes::CHUTE, "train"), &simulated(), folder, out).await
+        }
+        ["--live", chute, method] => run(&Jobs::from_env()?, (chute, method), &json!({}), folder, out).await,
+        _ => Ok(writeln!(out, "usage: cargo run --example chutes_outputs [-- --live CHUTE_ID METHOD]")?),
     }
-    let sim = consign_sim::Chutes::builder().seed(5).speed(5.0).build();
-    let server = sim.serve("127.0.0.1:0").await?;
-    let jobs = Jobs::new(Chutes::builder().base_url(server.url()).api_key(consign_sim::Chutes::KEY).build()?);
-    run(&jobs, (consign_sim::Chutes::CHUTE, "train"), &simulated(), folder, out).await
 }
 
 /// An argument that tells the simulator what the job makes.
@@ -68,7 +69,8 @@ pub(crate) async fn run(
     while let Some(event) = watch.next().await {
         match event? {
             Event::Item { item, .. } => {
-                writeln!(out, "{} {}", item.state, item.message.as_deref().unwrap_or_default())?;
+                let message = item.message.map(|message| format!(": {message}")).unwrap_or_default();
+                writeln!(out, "{}{message}", item.state)?;
             }
             Event::Ended(done) => {
                 // Also of a job that failed: what there is.

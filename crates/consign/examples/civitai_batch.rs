@@ -13,13 +13,18 @@ const FOLDER: &str = "target/civitai_batch";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    if std::env::args().any(|argument| argument == "--live") {
-        return run(&Jobs::from_env()?, Path::new(FOLDER), &mut std::io::stdout()).await;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (folder, out) = (Path::new(FOLDER), &mut std::io::stdout());
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => {
+            let sim = consign_sim::Civitai::builder().seed(11).build();
+            let server = sim.serve("127.0.0.1:0").await?;
+            let jobs = Jobs::new(Civitai::builder().base_url(server.url()).token("example").build()?);
+            run(&jobs, folder, out).await
+        }
+        ["--live"] => run(&Jobs::from_env()?, folder, out).await,
+        _ => Ok(writeln!(out, "usage: cargo run --example civitai_batch [-- --live]")?),
     }
-    let sim = consign_sim::Civitai::builder().seed(11).build();
-    let server = sim.serve("127.0.0.1:0").await?;
-    let jobs = Jobs::new(Civitai::builder().base_url(server.url()).token("example").build()?);
-    run(&jobs, Path::new(FOLDER), &mut std::io::stdout()).await
 }
 
 /// Makes the pictures, and tells what became of them.

@@ -108,7 +108,7 @@ async fn unsupported<P: Subject>(bench: &Bench<P>) -> Checked {
     }
     if !caps.logs {
         let mut lines = consign::DynJob::from(bench.nowhere.attach(ticket.clone())?).logs(true);
-        let first = std::future::poll_fn(|cx| lines.as_mut().poll_next(cx)).await;
+        let first = lines.next().await;
         missing.push(first.ok_or_else(|| "no log and no error".to_owned())?.map(|_| ()));
     }
     for done in missing {

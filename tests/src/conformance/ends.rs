@@ -74,7 +74,7 @@ async fn logs<P: Subject>(bench: &Bench<P>) -> Checked {
     let job = DynJob::from(bench.submit(P::good()).await?);
     for follow in [true, false] {
         let (mut lines, mut text) = (job.logs(follow), String::new());
-        while let Some(line) = std::future::poll_fn(|cx| lines.as_mut().poll_next(cx)).await {
+        while let Some(line) = lines.next().await {
             text += &line?.text;
         }
         // Without following, a log that the server cannot show is empty.

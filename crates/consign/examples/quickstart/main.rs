@@ -54,6 +54,9 @@ fn asked(mut args: impl Iterator<Item = String>) -> Result<Option<Asked>, String
                 None => return Err(format!("unknown argument {other:?}\n{}", usage())),
             },
         };
+        if provider.is_some() {
+            return Err(format!("--provider comes once; without it all run\n{}", usage()));
+        }
         let known = jobs::NAMES.into_iter().find(|known| *known == name);
         provider = Some(known.ok_or_else(|| format!("there is no provider {name:?}\n{}", usage()))?);
     }
@@ -99,13 +102,19 @@ async fn run() -> Done<()> {
     writeln!(out, "\n{}", lines.join("\n"))?;
     let folder = std::fs::canonicalize(FOLDER).unwrap_or_else(|_| PathBuf::from(FOLDER));
     if files > 0 {
-        writeln!(out, "{files} files are in {}", folder.display())?;
+        let are = if files == 1 { "file is" } else { "files are" };
+        writeln!(out, "{files} {are} in {}", folder.display())?;
     }
     let requests: u64 = started.iter().filter_map(|job| job.requests.as_ref()).map(|count| count()).sum();
     if requests > 0 {
         writeln!(out, "the simulators saw {requests} requests")?;
     }
     Ok(())
+}
+
+/// Whether there is a terminal that bars can be drawn on.
+fn can_draw() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// How one job ended.
@@ -118,7 +127,7 @@ struct End {
 
 /// Follows all jobs to their ends, in one stream.
 async fn follow(started: &[Started]) -> Done<Vec<End>> {
-    let (began, screen) = (Instant::now(), Screen::new(std::io::stdout().is_terminal()));
+    let (began, screen) = (Instant::now(), Screen::new(can_draw()));
     let (mut modes, mut after) = (vec![None; started.len()], vec![BTreeMap::new(); started.len()]);
     let mut ends: Vec<Option<End>> = started.iter().map(|_| None).collect();
     let mut events = DynJob::watch_all(started.iter().map(|job| job.job.clone()));
@@ -145,13 +154,23 @@ async fn follow(started: &[Started]) -> Done<Vec<End>> {
     ends.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| "a watch ended early".into())
 }
 
+/// Cancels every job; a second Ctrl-C does not wait for that.
 async fn cancel(started: &[Started]) -> Done<()> {
     let mut err = std::io::stderr();
-    for job in started {
-        writeln!(err, "\ninterrupted: cancelling {}", job.job.ticket())?;
-        if let Err(error) = job.job.cancel(true).await {
-            writeln!(err, "{error}")?;
+    writeln!(err, "\ninterrupted: cancelling; once more leaves the jobs alone")?;
+    let all = async {
+        for job in started {
+            let said = match job.job.cancel(true).await {
+                Ok(()) => "cancelled".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            writeln!(std::io::stderr(), "{}: {said}", job.provider)?;
         }
+        Done::Ok(())
+    };
+    tokio::select! {
+        done = all => done?,
+        _ = tokio::signal::ctrl_c() => writeln!(err, "the jobs may go on")?,
     }
     std::process::exit(130);
 }

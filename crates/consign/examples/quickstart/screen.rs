@@ -60,10 +60,10 @@ fn describe(item: &Item) -> String {
     let mut text = item.state.to_string();
     match item.state {
         State::Queued => {
-            if let Some(before) = item.queue_position {
+            if let Some(before) = item.queue_position.filter(|before| *before > 0) {
                 text += &format!(", {before} before it");
             }
-            if let Some(time) = item.starts_in {
+            if let Some(time) = item.starts_in.filter(|time| *time >= Duration::from_secs(1)) {
                 text += &format!(", starts in {:.0} s", time.as_secs_f64());
             }
             if let Some(message) = &item.message {

@@ -19,6 +19,8 @@ use super::{Job, JobFilter, NuMindBuilder, Output, Record, Spec, status};
 const STREAM: &str = "get_api_jobs_jobid_stream";
 /// How long the record of a job that has ended may take to come: its stream answers at once.
 const RECORD: Duration = Duration::from_secs(20);
+/// How often a look asks for that record, half a second and more apart. Then it tells the end without.
+const RECORD_ATTEMPTS: u32 = 3;
 
 /// Which version of the interface a server speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,25 +149,45 @@ impl NuMind {
         if !seen.finished() {
             return Ok(seen);
         }
+        for attempt in 1..=RECORD_ATTEMPTS {
+            let error = match self.record(&seen, id, cx).await {
+                Ok(record) => return Ok(record.unwrap_or(seen)),
+                Err(error) => error,
+            };
+            // A pause that the server asks for is kept by whoever looks; after it another look may read the record.
+            if matches!(error.retry(), Retry::After(_)) {
+                return Err(error);
+            }
+            if attempt == RECORD_ATTEMPTS || error.kind() == ErrorKind::Timeout {
+                tracing::warn!(%error, "the job has ended, and its record cannot be read");
+                break;
+            }
+            self.client.http().clock().sleep(Duration::from_millis(500) * attempt).await;
+        }
+        // The end is known; it is not kept back for the rest.
+        Ok(seen)
+    }
+    /// The record of a job that has ended as its status shows; `None` if there is none to be had. After an error
+    /// another try may have it.
+    async fn record(&self, seen: &Snapshot<Self>, id: &str, cx: &Cx) -> Result<Option<Snapshot<Self>>, Error> {
         let late = || Error::new(ErrorKind::Timeout, Delivery::Unknown, "the record of the ended job does not come");
         let read = consign_http::timeout(&**self.client.http().clock(), RECORD, self.follow(id, cx)).await;
         let error = match read.unwrap_or_else(|| Err(late().with_retry(Retry::Backoff).on_read())) {
             // The state comes from the status alone.
-            Ok(record) if record.finished() && record.state() == seen.state() => return Ok(record),
+            Ok(record) if record.finished() && record.state() == seen.state() => return Ok(Some(record)),
             Ok(_) => None,
             Err(error) if error.kind() == ErrorKind::InsufficientCredit && seen.state() == State::Failed => {
                 let mut body = ErrorBody::default();
                 body.code = Some(QUOTA_EXCEEDED.into());
                 body.message = Some(error.message().into());
-                return Ok(snapshot(Record::Refused(body), id));
+                return Ok(Some(snapshot(Record::Refused(body), id)));
             }
             Err(error) => Some(error),
         };
         match (self.whole(id, cx).await, error) {
-            (Ok(record), _) if record.finished() => Ok(record),
-            // Another look may read it.
+            (Ok(record), _) if record.finished() => Ok(Some(record)),
             (_, Some(error)) if matches!(error.retry(), Retry::Backoff | Retry::After(_)) => Err(error),
-            _ => Ok(seen),
+            _ => Ok(None),
         }
     }
 }
@@ -268,9 +290,15 @@ impl Provider for NuMind {
                 Err(error) if matches!(error.status(), Some(404 | 405)) => {
                     // Either there is no such job, or the server is too old for the operation.
                     let options = v0_4::GetApiJobsJobidStatusOptions::default().call(cx.call());
-                    let known = self.client.get_api_jobs_jobid_status(&place.id, options).await.is_ok();
-                    if !known && error.status() == Some(404) {
-                        return Err(error.into());
+                    match self.client.get_api_jobs_jobid_status(&place.id, options).await {
+                        Err(unknown) if unknown.kind() == ErrorKind::NotFound && error.status() == Some(404) => {
+                            return Err(error.into());
+                        }
+                        // Which of the two it is, another try may tell; cancelled it was not.
+                        Err(failed) if matches!(failed.retry(), Retry::Backoff | Retry::After(_)) => {
+                            return Err(failed.with_delivery(Delivery::Rejected).into());
+                        }
+                        _ => {}
                     }
                     let what = "this server cannot cancel jobs: it is older than version 0.3.1";
                     return Err(Error::new(ErrorKind::Unsupported, Delivery::Rejected, what).with_source(error).into());

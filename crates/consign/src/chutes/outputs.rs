@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use consign_chutes::{Client, DownloadOutputFileOptions, ServerFault};
-use consign_core::{Artifact, BoxFuture, CallOptions, Delivery, Error, ErrorKind, Open, Result, Retry};
+use consign_core::{Artifact, BoxFuture, CallOptions, Delivery, Error, ErrorKind, Open, Result, Retry, Ticket};
 use consign_http::{ByteStream, Reply};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,6 +16,7 @@ use super::{Job, Snapshot};
 /// What a job made.
 #[derive(Clone)]
 pub struct Outputs {
+    ticket: Ticket,
     result: Option<Value>,
     files: Vec<OutputFile>,
 }
@@ -41,7 +42,8 @@ impl Outputs {
     pub fn result_as<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_value(self.result.clone().unwrap_or_default()).map_err(|e| {
             let what = format!("the job's result is another: {e}");
-            consign_http::Error::new(ErrorKind::Decode, Delivery::Unknown, what).on_read().with_source(e).into()
+            let error = consign_http::Error::new(ErrorKind::Decode, Delivery::Unknown, what).on_read().with_source(e);
+            Error::from(error).with_ticket(&self.ticket)
         })
     }
     /// The declared files, by name; logs of the runner (`_chute.log`) among them.
@@ -79,7 +81,8 @@ impl Outputs {
             OutputFile { name: name.to_owned(), id: id.to_owned(), uploaded, artifact }
         };
         let files = declared.iter().zip(stems).map(file).collect();
-        Self { result: raw.and_then(|raw| raw.result.clone()).filter(|result| !result.is_null()), files }
+        let result = raw.and_then(|raw| raw.result.clone()).filter(|result| !result.is_null());
+        Self { ticket: job.ticket().clone(), result, files }
     }
 }
 

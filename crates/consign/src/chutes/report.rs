@@ -115,7 +115,8 @@ impl Report {
         let result = readable(result)?;
         self.send(FinishJob::complete(result)).await
     }
-    /// The method failed. The job's creator does not get to see `detail`; of more than 64 KiB the end is left out.
+    /// The method failed. The job's creator does not get to see `detail`; of more than 64 KiB the end is left out, and
+    /// the character U+0000, which the service cannot store, is replaced.
     ///
     /// # Errors
     /// What kept the report from being made, after repeats; another call goes on with it.
@@ -160,7 +161,9 @@ fn readable<T: Serialize + ?Sized>(result: &T) -> Result<Option<serde_json::Map<
     }
 }
 
-fn short(mut detail: String) -> String {
+/// An account of a failure as the service can store it.
+fn short(detail: String) -> String {
+    let mut detail = detail.replace('\0', "\u{fffd}");
     let end = (0..=DETAIL.min(detail.len())).rev().find(|end| detail.is_char_boundary(*end)).unwrap_or(0);
     detail.truncate(end);
     detail
@@ -245,6 +248,13 @@ impl Work {
             let found = walk(folder.clone()).await;
             files.extend(found.0);
             self.missing.extend(found.1);
+        }
+        // One name that cannot be stored would keep the service from storing the report.
+        let unfit: Vec<String> = files.keys().filter(|name| name.contains('\0')).cloned().collect();
+        for name in unfit {
+            files.remove(&name);
+            let error = consign_http::Error::invalid_member("name", &name, "a name without the character U+0000");
+            self.missing.push((name, error.into()));
         }
         report.output_filenames = Some(files.keys().cloned().collect());
         let urls = match self.runner.finish(&report).await {

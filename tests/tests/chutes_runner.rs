@@ -85,6 +85,8 @@ async fn a_job_that_returns_nothing_or_fails_or_panics_can_still_be_read() {
         }
         let done = job.wait().timeout(Duration::from_secs(3600)).await.unwrap();
         assert_eq!(*done.outcome(), Outcome::Unknown("null result".into()), "{ends}");
+        let error = done.into_result().unwrap_err().to_string();
+        assert!(error.contains("the method returned nothing, or its failure"), "{error}");
     }
 }
 

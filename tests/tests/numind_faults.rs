@@ -273,3 +273,33 @@ async fn a_quota_that_is_used_up_is_told_at_the_submission() {
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::InsufficientCredit, Delivery::Rejected));
     assert_eq!(sim.ledger().count(op::TEMPLATE_TEXT), 2);
 }
+
+/// One token until it is refused, then another.
+#[derive(Debug, Default)]
+struct Current(std::sync::atomic::AtomicBool);
+impl Credentials for Current {
+    fn token(&self) -> BoxFuture<'_, Result<Token, consign_http::Error>> {
+        let renewed = self.0.load(std::sync::atomic::Ordering::Relaxed);
+        Box::pin(async move { Token::new(if renewed { "token-two" } else { "token-one" }) })
+    }
+    fn renew<'a>(&'a self, _: &'a Token) -> BoxFuture<'a, Result<Option<Token>, consign_http::Error>> {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        Box::pin(async { Token::new("token-two").map(Some) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_refused_to_a_form_is_renewed_and_the_form_is_made_again() {
+    let sim = sim(30.0);
+    sim.faults().require_token("token-two");
+    let jobs = Jobs::new(simulated(&sim, |builder| builder.credentials(Current::default())));
+    let spec = StructuredExtraction::with_template(json!({"number": "string"}), "Invoice 17");
+    let done = jobs.submit(spec).await.unwrap().wait().await.unwrap();
+    assert_eq!((done.outcome(), sim.ledger().count(op::EXTRACT), sim.jobs().len()), (&Outcome::Done, 2, 1));
+    // Where there is no newer one, once is enough.
+    let sim = self::sim(30.0);
+    sim.faults().require_token("another");
+    let spec = StructuredExtraction::with_template(json!({"number": "string"}), "Invoice 17");
+    let error = at(&sim).submit(spec).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry(), sim.ledger().len()), (ErrorKind::Unauthorized, Retry::Never, 1));
+}

@@ -191,7 +191,8 @@ impl Client {
     async fn execute(&self, request: Request, sent: &AtomicBool) -> Result<Reply<ByteStream>, Error> {
         Ok(self.answered(request, sent, |status| status.is_success()).await?.0)
     }
-    /// Sends the request; a 401 is answered once with a newer token, if the source has one. `sent` is
+    /// Sends the request; a 401 is answered once with a newer token, if the source has one and the body can be sent
+    /// again; a stream cannot, and the error then says that a repeat makes sense. `sent` is
     /// set as soon as anything may have left. What is not a success is an error.
     pub(crate) async fn answered(
         &self,
@@ -246,14 +247,19 @@ impl Client {
         let first = first.map_err(|e: Error| secrets.hidden(e.with_delivery(Delivery::NotSent)))?;
         sent.store(true, Ordering::Relaxed);
         let mut response = self.0.transport.send(first).await.map_err(|e| secrets.hidden(e))?;
+        let mut worth_another = false;
         if response.status() == StatusCode::UNAUTHORIZED
-            && let (Some(source), [Some(refused), _], Some(body)) = (&self.0.credentials, &secrets.tokens, again)
+            && let (Some(source), [Some(refused), _]) = (&self.0.credentials, &secrets.tokens)
         {
             let newer = source.renew(refused).await.map_err(|e| e.with_delivery(Delivery::Rejected));
             if let Some(newer) = newer.map_err(|e| secrets.hidden(e))? {
                 secrets.tokens[1] = Some(newer);
+                // A stream is used up; whoever made it can make another, which goes with the newer token.
+                worth_another = again.is_none();
+            }
+            if let (Some(newer), Some(body)) = (&secrets.tokens[1], again) {
                 now = self.0.clock.wall();
-                let second = build(secrets.tokens[1].as_ref(), body, now);
+                let second = build(Some(newer), body, now);
                 let second = second.map_err(|e| secrets.hidden(e.with_delivery(Delivery::Rejected)))?;
                 response = self.0.transport.send(second).await.map_err(|e| secrets.hidden(e))?;
             }
@@ -272,6 +278,7 @@ impl Client {
             Some(signer) if head.status == StatusCode::UNAUTHORIZED => signer.refused(error, now),
             _ => error,
         };
+        let error = if worth_another { error.with_retry(Retry::Backoff) } else { error };
         Err(secrets.hidden(error))
     }
 }

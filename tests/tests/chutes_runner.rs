@@ -333,3 +333,15 @@ async fn an_answer_that_cannot_be_read_does_not_show_the_tokens_of_the_files_in_
     let shown = format!("{builder:?}");
     assert!(!format!("{shown} {}", builder.build().unwrap_err()).contains("s3cret"), "{shown}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_end_was_never_heard_of_is_reported_all_the_same_at_the_next_try() {
+    let (sim, job, runner) = running().await;
+    sim.faults().add(Rule::new(Fault::lose_reply()).on(COMPLETE_JOB).times(1));
+    sim.faults().add(Rule::new(Fault::drop_before()).on(COMPLETE_JOB).times(6));
+    let mut report = runner.report();
+    report.success(&json!({"a": 1})).await.unwrap_err();
+    assert!(stored(&sim).2);
+    assert_eq!(report.success(&json!({"a": 1})).await.unwrap().status, "complete");
+    assert_eq!(*job.wait().await.unwrap().outcome(), Outcome::Done);
+}

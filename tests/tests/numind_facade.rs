@@ -502,3 +502,17 @@ async fn a_resolution_that_no_server_takes_is_refused_here() {
         numind.convert_file(&file, good).await.unwrap();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_ticket_that_names_another_project_does_not_have_it_removed() {
+    let sim = sim(30.0);
+    let jobs = at(&sim);
+    let project = jobs.provider().create_project("invoices", "", template()).await.unwrap();
+    jobs.submit(StructuredExtraction::in_project(project.as_str(), "number: 17")).await.unwrap();
+    let ticket = Ticket::new("numind", 1, format!("in={}", json!([sim.jobs()[0].id, project])));
+    let job = jobs.attach(ticket).unwrap();
+    job.wait().await.unwrap();
+    job.cancel().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(sim.projects().len(), 1);
+}

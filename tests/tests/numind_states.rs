@@ -266,3 +266,20 @@ async fn an_end_is_told_soon_although_its_record_fails_to_come_each_time() {
         assert_eq!(done.into_result().unwrap().json().unwrap_err().kind(), ErrorKind::NotFound);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_job_had_made_when_its_time_was_over_comes_from_a_stream_that_is_opened_anew() {
+    let opened = AtomicUsize::new(0);
+    let error = value!({"code": "JobTimeout", "message": "Job execution timed out"});
+    let late = record("timeout", value!({"outputData": "{\"result\":{\"a\":1}}"}));
+    let (jobs, ledger) = jobs(move |asked| match asked.line.as_str() {
+        "GET /api/jobs/a/stream" if opened.fetch_add(1, Ordering::Relaxed) == 0 => events(&[("error", &error)]),
+        "GET /api/jobs/a/stream" => events(&[("result", &late)]),
+        "GET /api/jobs/a/status" => json(&record("running", value!({}))),
+        _ => (404, "text/plain", String::new()),
+    });
+    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().timeout(HOUR).await.unwrap();
+    assert!(matches!(done.outcome(), Outcome::Failed(f) if f.reason == Reason::TimedOut), "{:?}", done.outcome());
+    assert_eq!(done.outputs().extraction::<Value>().unwrap().into_value(), value!({"a": 1}));
+    assert_eq!(ledger.all().len(), 4);
+}

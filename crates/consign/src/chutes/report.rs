@@ -27,8 +27,8 @@ impl Runner {
     /// one it is dropped in.
     pub fn report(&self) -> Report {
         let (runner, handle) = (self.clone(), Handle::try_current().ok());
-        let stage = Stage::Open;
-        Report { work: Some(Work { runner, folder: None, files: BTreeMap::new(), missing: Vec::new(), stage, handle }) }
+        let (stage, files, missing) = (Stage::Open, BTreeMap::new(), Vec::new());
+        Report { work: Some(Work { runner, folder: None, files, missing, stage, closing: false, handle }) }
     }
     /// Runs a job and reports how it ended: an object or nothing as success, an error as failure, a panic too. Every
     /// regular file below `outputs` is uploaded, in each of these cases; links are not followed. If this future is
@@ -180,6 +180,8 @@ struct Work {
     files: BTreeMap<String, PathBuf>,
     missing: Vec<(String, Error)>,
     stage: Stage,
+    /// It was asked to close the job, and may have been without our hearing of it.
+    closing: bool,
     handle: Option<Handle>,
 }
 
@@ -228,7 +230,10 @@ impl Work {
             flights.extend(left.next().map(|file| Box::pin(upload(file))));
         }
         drop(flights);
-        if let Err(error) = self.runner.complete().await {
+        let unclear = std::mem::replace(&mut self.closing, true);
+        if let Err(error) = self.runner.complete().await
+            && !(unclear && error.status() == Some(400))
+        {
             if error.delivery() == Delivery::Rejected {
                 self.stage = Stage::Closed;
             }

@@ -118,7 +118,7 @@ impl NuMind {
                 // That is final. What the job had made so far is only in its record.
                 JobEvent::Error(error) if error.is(JOB_TIMEOUT) => match self.whole(id, cx).await {
                     Ok(snapshot) if snapshot.finished() => return Ok(snapshot),
-                    _ => Record::Refused(error),
+                    _ => self.ended(id, cx).await.unwrap_or(Record::Refused(error)),
                 },
                 // The job itself may be well; its status will tell.
                 JobEvent::Error(error) => {
@@ -132,6 +132,21 @@ impl NuMind {
         }
         let error = Error::new(ErrorKind::Transport, Delivery::Unknown, "the event stream ended before the job did");
         Err(error.with_retry(Retry::Backoff).on_read().for_operation(STREAM))
+    }
+    /// The record of a job that has ended, from a stream that is opened anew: it comes at once. `None` if it does not.
+    async fn ended(&self, id: &str, cx: &Cx) -> Option<Record> {
+        let read = async {
+            let options = v0_4::GetApiJobsJobidStreamOptions::default().call(cx.call());
+            let mut events = self.client.job_events(id, options).await.ok()?;
+            while let Some(Ok(event)) = events.next().await {
+                if let JobEvent::Result(job) = event {
+                    return Some(Record::Job(job));
+                }
+            }
+            None
+        };
+        let record = consign_http::timeout(&**self.client.http().clock(), RECORD, read).await.flatten();
+        record.filter(|record| status::item(record, id).finished)
     }
     /// The whole record, as servers give it that still have this operation.
     async fn whole(&self, id: &str, cx: &Cx) -> Result<Snapshot<Self>, Error> {

@@ -91,6 +91,12 @@ impl Drop for Temporary {
 async fn remove(provider: &NuMind, name: &str, id: Option<&str>) {
     for attempt in 1..=ATTEMPTS {
         let found = match id {
+            // Of its name only a ticket tells, and whoever wrote that is not to have other projects deleted.
+            Some(id) if name.is_empty() => match provider.is_temporary(id).await {
+                Ok(true) => Ok(Some(id.to_owned())),
+                Ok(false) => return,
+                Err(error) => Err(error),
+            },
             Some(id) => Ok(Some(id.to_owned())),
             None => provider.project_named(name).await,
         };
@@ -173,6 +179,15 @@ impl NuMind {
         match self.client.delete_api_structured_extraction_structuredprojectid(id, options).await {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
+        }
+    }
+    /// Whether this is a temporary project that is still there.
+    async fn is_temporary(&self, id: &str) -> Result<bool, Error> {
+        let options = v0_4::GetApiStructuredExtractionStructuredprojectidOptions::default();
+        match self.client.get_api_structured_extraction_structuredprojectid(id, options).await {
+            Ok(project) => Ok(project.name.as_deref().is_some_and(|name| name.starts_with(PREFIX))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
         }
     }
     /// The id of the project of this name, if there is one.

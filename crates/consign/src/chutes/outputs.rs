@@ -86,8 +86,8 @@ impl Outputs {
     }
 }
 
-/// Where each file goes below a folder: under its own name, unless another has that in other letters, or has it as
-/// a folder. Such names differ on the service but not on every computer; they go without folders and with their
+/// Where each file goes below a folder: under its own name, unless another has that in other letters, has it as
+/// a folder, or would get it here. Such names differ on the service but not on every computer; they go without folders and with their
 /// files' ids.
 fn stems(declared: &[(&str, &str, bool)]) -> Vec<String> {
     let lower = |name: &str| name.to_lowercase();
@@ -95,15 +95,18 @@ fn stems(declared: &[(&str, &str, bool)]) -> Vec<String> {
     let mut files = HashMap::<String, u32>::new();
     declared.iter().for_each(|(name, ..)| *files.entry(lower(name)).or_default() += 1);
     let folders: HashSet<String> = declared.iter().flat_map(|(name, ..)| above(name)).collect();
+    let with_id = |name: &str, id: &str| format!("{id}-{}", name.replace('/', "_"));
+    let others: HashSet<String> = declared.iter().map(|(name, id, _)| lower(&with_id(name, id))).collect();
     let alone = |name: &str| {
         let own = lower(name);
         files.get(&own) == Some(&1)
+            && !others.contains(&own)
             && !folders.contains(&own)
             && above(name).iter().all(|folder| !files.contains_key(folder))
     };
     let stem = |(name, id, _): &(&str, &str, bool)| match alone(name) {
         true => (*name).to_owned(),
-        false => format!("{id}-{}", name.replace('/', "_")),
+        false => with_id(name, id),
     };
     declared.iter().map(stem).collect()
 }

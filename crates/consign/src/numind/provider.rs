@@ -19,6 +19,8 @@ use super::{Job, JobFilter, NuMindBuilder, Output, Record, Spec, status};
 const STREAM: &str = "get_api_jobs_jobid_stream";
 /// How long the record of a job that has ended may take to come: its stream answers at once.
 const RECORD: Duration = Duration::from_secs(20);
+/// How long a stream may give nothing but signs of life before the job's status is asked whether there is more to tell.
+const SIGNS_ONLY: Duration = Duration::from_secs(600);
 /// How often a look asks for that record, half a second and more apart. Then it tells the end without.
 const RECORD_ATTEMPTS: u32 = 3;
 
@@ -111,8 +113,24 @@ impl NuMind {
     async fn follow(&self, id: &str, cx: &Cx) -> Result<Snapshot<Self>, Error> {
         let options = v0_4::GetApiJobsJobidStreamOptions::default().call(cx.call());
         let mut events = self.client.job_events(id, options).await?;
-        while let Some(event) = events.next().await {
-            let record = match event? {
+        let clock = self.client.http().clock();
+        let mut since = clock.now();
+        let what = loop {
+            let left = SIGNS_ONLY.saturating_sub(clock.now().saturating_duration_since(since));
+            let next = match left.is_zero() {
+                true => None,
+                false => consign_http::timeout(&**clock, left, events.next()).await,
+            };
+            let event = match next {
+                Some(Some(event)) => event?,
+                Some(None) => break "the event stream ended before the job did",
+                None if self.has_ended(id, cx).await => break "the event stream does not tell that the job has ended",
+                None => {
+                    since = clock.now();
+                    continue;
+                }
+            };
+            let record = match event {
                 JobEvent::Result(job) => Record::Job(job),
                 JobEvent::Refused(error) => Record::Refused(error),
                 // That is final. What the job had made so far is only in its record.
@@ -129,9 +147,15 @@ impl NuMind {
                 _ => continue,
             };
             return Ok(snapshot(record, id));
-        }
-        let error = Error::new(ErrorKind::Transport, Delivery::Unknown, "the event stream ended before the job did");
+        };
+        let error = Error::new(ErrorKind::Transport, Delivery::Unknown, what);
         Err(error.with_retry(Retry::Backoff).on_read().for_operation(STREAM))
+    }
+    /// Whether the job's status tells its end.
+    async fn has_ended(&self, id: &str, cx: &Cx) -> bool {
+        let options = v0_4::GetApiJobsJobidStatusOptions::default().call(cx.call());
+        let status = self.client.get_api_jobs_jobid_status(id, options).await;
+        status.is_ok_and(|status| snapshot(Record::Status(Box::new(status.into_value())), id).finished())
     }
     /// The record of a job that has ended, from a stream that is opened anew: it comes at once. `None` if it does not.
     async fn ended(&self, id: &str, cx: &Cx) -> Option<Record> {

@@ -124,7 +124,9 @@ impl NuMind {
             let event = match next {
                 Some(Some(event)) => event?,
                 Some(None) => break "the event stream ended before the job did",
-                None if self.has_ended(id, cx).await => break "the event stream does not tell that the job has ended",
+                None if Box::pin(self.has_ended(id, cx)).await => {
+                    break "the event stream does not tell that the job has ended";
+                }
                 None => {
                     since = clock.now();
                     continue;
@@ -134,9 +136,9 @@ impl NuMind {
                 JobEvent::Result(job) => Record::Job(job),
                 JobEvent::Refused(error) => Record::Refused(error),
                 // That is final. What the job had made so far is only in its record.
-                JobEvent::Error(error) if error.is(JOB_TIMEOUT) => match self.whole(id, cx).await {
+                JobEvent::Error(error) if error.is(JOB_TIMEOUT) => match Box::pin(self.whole(id, cx)).await {
                     Ok(snapshot) if snapshot.finished() => return Ok(snapshot),
-                    _ => self.ended(id, cx).await.unwrap_or(Record::Refused(error)),
+                    _ => Box::pin(self.ended(id, cx)).await.unwrap_or(Record::Refused(error)),
                 },
                 // The job itself may be well; its status will tell.
                 JobEvent::Error(error) => {
@@ -189,7 +191,7 @@ impl NuMind {
             return Ok(seen);
         }
         for attempt in 1..=RECORD_ATTEMPTS {
-            let error = match self.record(&seen, id, cx).await {
+            let error = match Box::pin(self.record(&seen, id, cx)).await {
                 Ok(record) => return Ok(record.unwrap_or(seen)),
                 Err(error) => error,
             };
@@ -210,7 +212,7 @@ impl NuMind {
     /// another try may have it.
     async fn record(&self, seen: &Snapshot<Self>, id: &str, cx: &Cx) -> Result<Option<Snapshot<Self>>, Error> {
         let late = || Error::new(ErrorKind::Timeout, Delivery::Unknown, "the record of the ended job does not come");
-        let read = consign_http::timeout(&**self.client.http().clock(), RECORD, self.follow(id, cx)).await;
+        let read = consign_http::timeout(&**self.client.http().clock(), RECORD, Box::pin(self.follow(id, cx))).await;
         let error = match read.unwrap_or_else(|| Err(late().with_retry(Retry::Backoff).on_read())) {
             // The state comes from the status alone.
             Ok(record) if record.finished() && record.state() == seen.state() => return Ok(Some(record)),

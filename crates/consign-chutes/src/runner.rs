@@ -32,7 +32,8 @@ impl Runner {
     /// password.
     pub fn builder(base_url: &str) -> Result<ClientBuilder, Error> {
         let builder = consign_http::Client::builder(base_url)?.error_reader(read_error);
-        Ok(builder.operation_timeout("upload_job_file", UPLOAD))
+        // It holds the tokens of the files.
+        Ok(builder.operation_timeout("upload_job_file", UPLOAD).secret_answers(&["finish_job"]))
     }
 }
 

@@ -37,6 +37,7 @@ struct Shared {
     credentials: Option<Arc<dyn Credentials>>,
     signer: Option<Arc<dyn Signer>>,
     reader: Option<ErrorReader>,
+    secret_answers: &'static [&'static str],
     timeout: Duration,
     timeouts: Vec<(&'static str, Duration)>,
     idle: Duration,
@@ -53,6 +54,7 @@ pub struct ClientBuilder {
     signer: Option<Arc<dyn Signer>>,
     network: NetworkSettings,
     reader: Option<ErrorReader>,
+    secret_answers: &'static [&'static str],
     timeout: Duration,
     timeouts: Vec<(&'static str, Duration)>,
     idle: Duration,
@@ -74,6 +76,7 @@ impl Client {
             signer: None,
             network: NetworkSettings::new(),
             reader: None,
+            secret_answers: &[],
             timeout: Duration::from_secs(30),
             timeouts: Vec::new(),
             idle: Duration::from_secs(60),
@@ -241,7 +244,8 @@ impl Client {
             Ok(message)
         };
         let again = request.body.again();
-        let mut secrets = Secrets { tokens: [token, None], texts: request.secrets };
+        let answer = self.0.secret_answers.contains(&operation.id);
+        let mut secrets = Secrets { tokens: [token, None], texts: request.secrets, answer };
         let mut now = self.0.clock.wall();
         let first = build(secrets.tokens[0].as_ref(), request.body, now);
         let first = first.map_err(|e: Error| secrets.hidden(e.with_delivery(Delivery::NotSent)))?;
@@ -290,6 +294,8 @@ struct Secrets {
     tokens: [Option<Token>; 2],
     /// Its secret parameters.
     texts: Vec<SecretString>,
+    /// What a successful answer to it holds.
+    answer: bool,
 }
 
 impl Secrets {
@@ -347,6 +353,13 @@ impl ClientBuilder {
         self.clock = Some(clock);
         self
     }
+    /// Operations (by `operationId`) whose successful answers hold secrets: an error about one that cannot be read
+    /// keeps nothing of its body. Set by the provider's crate.
+    #[must_use]
+    pub fn secret_answers(mut self, operations: &'static [&'static str]) -> Self {
+        self.secret_answers = operations;
+        self
+    }
     /// How unsuccessful answers are read. Set by the provider's crate.
     #[must_use]
     pub fn error_reader(mut self, reader: ErrorReader) -> Self {
@@ -393,6 +406,7 @@ impl ClientBuilder {
             credentials: self.credentials,
             signer: self.signer,
             reader: self.reader,
+            secret_answers: self.secret_answers,
             timeout: self.timeout,
             timeouts: self.timeouts,
             idle: self.idle,
@@ -438,7 +452,8 @@ impl<T> Reply<T> {
     /// beginning of its body; [`ErrorKind::Decode`], and the server may well have acted.
     pub fn unusable(&self, why: impl Into<String>) -> Error {
         let error = Error::new(ErrorKind::Decode, Delivery::Unknown, why);
-        self.secrets.hidden(error.with_answer(self.status, self.headers.clone(), &self.raw))
+        let shown = if self.secrets.answer { &[][..] } else { &self.raw[..] };
+        self.secrets.hidden(error.with_answer(self.status, self.headers.clone(), shown))
     }
 }
 

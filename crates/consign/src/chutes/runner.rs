@@ -100,8 +100,7 @@ impl Runner {
         bad.into_result()?;
         let send = || async {
             let options = FinishJobOptions::default();
-            let sent = self.client.finish_job(&self.job_id, self.token.expose(), report, options).await;
-            sent.map_err(without_tokens)
+            self.client.finish_job(&self.job_id, self.token.expose(), report, options).await
         };
         Ok(self.repeated(send).await?.into_value())
     }
@@ -175,14 +174,6 @@ impl Runner {
             attempt += 1;
         }
     }
-}
-
-/// The same error without the tokens of files, which are in an answer also where it cannot be read.
-fn without_tokens(error: consign_http::Error) -> consign_http::Error {
-    let after = error.body().split("token=").skip(1);
-    let tokens = after.filter_map(|rest| rest.split(['"', '&', '\\']).next()).filter(|token| !token.is_empty());
-    let tokens: Vec<String> = tokens.map(str::to_owned).collect();
-    tokens.iter().fold(error, |error, token| error.redacted(token))
 }
 
 /// What is in a file, read as it is asked for.

@@ -11,7 +11,7 @@ use consign::{DynJobs, ErrorKind, Jobs, transport};
 use consign_sim::chutes::Plan;
 use consign_sim::chutes::operation::DOWNLOAD_OUTPUT_FILE as DOWNLOAD;
 use consign_sim::{Chutes as Sim, Fault, Rule};
-use consign_tests::chutes::{builder, jobs, train};
+use consign_tests::chutes::{answers, builder, jobs, train};
 use serde_json::json;
 
 fn sim(files: &[(&str, &str)]) -> Sim {
@@ -282,4 +282,22 @@ async fn files_are_general_artifacts_too_without_an_address_that_works_for_other
         saved.push(artifact.save_to(folder.path()).await.unwrap());
     }
     assert_eq!(saved, [folder.path().join("b"), folder.path().join("x/a.txt")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_made_to_look_like_another_files_with_its_id_does_not_take_its_place() {
+    let id = |n: u8| format!("00000000-0000-5000-8000-00000000000{n}");
+    let file = |name: &str| json!({"filename": name, "path": name, "uploaded": true});
+    let files = json!({
+        id(1): file("Model"), id(2): file("model"), id(3): file(&format!("{}-Model", id(1))),
+        id(4): file(&format!("{}-MODEL", id(2)).to_uppercase()),
+    });
+    let record = json!({"job_id": "j", "finished_at": "2025-07-20T12:34:56", "result": {}, "output_files": files});
+    let content = (200, "application/octet-stream", "content".to_owned());
+    let jobs = answers(vec![(200, "application/json", record.to_string()), content]);
+    let outputs = jobs.attach(Chutes::ticket_of_job("j")).unwrap().outputs().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let paths = outputs.save_all(folder.path()).await.unwrap();
+    let lower: BTreeSet<String> = paths.iter().map(|path| path.to_str().unwrap().to_lowercase()).collect();
+    assert_eq!((lower.len(), below(folder.path()).len()), (4, 4), "{paths:?}");
 }

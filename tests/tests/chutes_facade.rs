@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use consign::chutes::{ChuteJob, Chutes, Deletion, Hotkey, JobQuota, Jobs, ListChutesOptions};
 use consign::{Caps, Delivery, DynJobs, ErrorKind, Event, Outcome, Provider, Reason, Retry, State, Ticket};
-use consign_sim::Chutes as Sim;
 use consign_sim::chutes::operation::{CREATE_JOB, DELETE_JOB, GET_JOB};
 use consign_sim::chutes::{Account, Plan};
+use consign_sim::{Chutes as Sim, Fault, Rule};
 use consign_tests::chutes::{jobs, provider, train};
 use serde_json::json;
 
@@ -300,4 +300,20 @@ fn nothing_that_is_printed_shows_a_credential() {
     assert!(!shown.contains("cpk_") && !shown.contains("s3cret"), "{shown}");
     let chutes = builder.build().unwrap();
     assert!(!format!("{chutes:?} {:?}", Jobs::new(chutes.clone())).contains("cpk_"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_error_about_a_job_carries_its_ticket() {
+    let sim = lasting(5.0);
+    let jobs = jobs(&sim);
+    let job = jobs.submit(train()).await.unwrap();
+    let outputs = job.wait().await.unwrap().into_result().unwrap();
+    let error = outputs.result_as::<Vec<u8>>().unwrap_err();
+    assert_eq!((error.kind(), error.ticket()), (ErrorKind::Decode, Some(job.ticket())));
+    let nobody = Chutes::ticket_of_job("nobody");
+    let error = jobs.provider().delete(&nobody).await.unwrap_err();
+    assert_eq!((error.kind(), error.ticket()), (ErrorKind::NotFound, Some(&nobody)));
+    sim.faults().add(Rule::new(Fault::html(502)).on(GET_JOB).always());
+    let error = jobs.provider().delete(job.ticket()).await.unwrap_err();
+    assert_eq!((error.kind(), error.ticket()), (ErrorKind::Gateway, Some(job.ticket())));
 }

@@ -510,3 +510,17 @@ async fn no_credential_or_token_is_in_an_error_that_repeats_it() {
     let error = runner(&server).finish_job("j", TOKEN, &report, FinishJobOptions::default()).await.unwrap_err();
     assert!(!format!("{error} {error:?} {:?} {}", error.headers(), error.body()).contains("sesame"));
 }
+
+#[tokio::test]
+async fn an_answer_with_secrets_in_it_that_cannot_be_read_is_not_shown() {
+    let server = MockServer::start();
+    let made = json!({"api_key_id": 5, "secret_key": "cpk_s3cret", "name": [{}]});
+    mock(&server, |when, then| {
+        when.method("POST").path("/api_keys/");
+        then.status(200).json_body(made);
+    });
+    let error =
+        client(&server).create_api_key(&types::CreateApiKey::new("ci", true), Default::default()).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Decode, Some(200)));
+    assert!(!format!("{error} {error:?} {}", error.body()).contains("s3cret"), "{error:?} {}", error.body());
+}

@@ -85,6 +85,8 @@ async fn a_job_that_returns_nothing_or_fails_or_panics_can_still_be_read() {
         }
         let done = job.wait().timeout(Duration::from_secs(3600)).await.unwrap();
         assert_eq!(*done.outcome(), Outcome::Unknown("null result".into()), "{ends}");
+        let error = done.into_result().unwrap_err().to_string();
+        assert!(error.contains("the method returned nothing, or its failure"), "{error}");
     }
 }
 
@@ -280,4 +282,66 @@ async fn the_three_calls_can_be_made_one_by_one() {
         let error = Runner::from_status_url(bad).unwrap_err();
         assert!(error.kind() == ErrorKind::Config && !error.to_string().contains("s3cret"), "{bad}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_of_a_failure_is_reported_whatever_characters_are_in_it() {
+    let (sim, job, runner) = running().await;
+    let out = folder(&[("a", "1")]);
+    let mut report = runner.report().folder(out.path()).file("b\0", out.path().join("a"));
+    let reported = report.failure("exit status 1: \0core\0 dumped").await.unwrap();
+    assert_eq!(stored(&sim), ("error".to_owned(), Some("exit status 1: \u{fffd}core\u{fffd} dumped".to_owned()), true));
+    assert_eq!(reported.uploaded, ["a"]);
+    let missing: Vec<_> = reported.missing.iter().map(|(name, error)| (name.as_str(), error.kind())).collect();
+    assert_eq!(missing, [("b\0", ErrorKind::InvalidRequest)]);
+    assert_eq!(sim.ledger().count(FINISH_JOB), 1);
+    assert!(job.wait().timeout(Duration::from_secs(3600)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_made_by_hand_is_held_to_what_the_service_can_give_back() {
+    let (sim, _, runner) = running().await;
+    let members = |value: Value| value.as_object().cloned();
+    let bad = [
+        (FinishJob::complete(members(json!({"a": [1e20]}))), "result.a[0]"),
+        (FinishJob::complete(members(json!({"a": "x\0"}))), "result.a"),
+        (FinishJob::failed("x\0"), "detail"),
+        (FinishJob::failed("x").output_filenames(["a", "b\0"]), "output_filenames[1]"),
+    ];
+    for (report, member) in bad {
+        let error = runner.finish(&report).await.unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::InvalidRequest, Delivery::NotSent), "{report:?}");
+        assert!(error.to_string().contains(member), "{error}");
+    }
+    assert_eq!(sim.ledger().count(FINISH_JOB), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_cannot_be_read_does_not_show_the_tokens_of_the_files_in_it() {
+    let serve = transport::from_fn(move |_: http::Request<Bytes>| async move {
+        let urls = json!({"a": "https://elsewhere.example/jobs/j/upload?token=file.s3cret.token"});
+        let body = json!({"job_id": "j", "output_files": [1], "output_storage_urls": urls});
+        Ok(http::Response::builder().status(200).body(body.to_string().into()).unwrap())
+    });
+    let url = "https://jobs.example/jobs/j?token=job.s3cret.token";
+    let runner = Runner::builder(url).transport(serve).retry(RetryPolicy::never()).build().unwrap();
+    let error = runner.finish(&FinishJob::failed("x")).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Decode, Some(200)));
+    assert!(!format!("{error} {error:?} {}", error.http().body()).contains("s3cret"), "{}", error.http().body());
+    // Nor does an address show the password that somebody put into it.
+    let builder = Runner::builder("https://u:s3cret@jobs.example/jobs/j?token=t");
+    let shown = format!("{builder:?}");
+    assert!(!format!("{shown} {}", builder.build().unwrap_err()).contains("s3cret"), "{shown}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_end_was_never_heard_of_is_reported_all_the_same_at_the_next_try() {
+    let (sim, job, runner) = running().await;
+    sim.faults().add(Rule::new(Fault::lose_reply()).on(COMPLETE_JOB).times(1));
+    sim.faults().add(Rule::new(Fault::drop_before()).on(COMPLETE_JOB).times(6));
+    let mut report = runner.report();
+    report.success(&json!({"a": 1})).await.unwrap_err();
+    assert!(stored(&sim).2);
+    assert_eq!(report.success(&json!({"a": 1})).await.unwrap().status, "complete");
+    assert_eq!(*job.wait().await.unwrap().outcome(), Outcome::Done);
 }

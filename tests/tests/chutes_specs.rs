@@ -151,3 +151,9 @@ async fn ids_and_methods_that_could_lead_elsewhere_are_not_sent() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(sim.ledger().entries()[0].target, "/jobs/a%3Fb%23c%252e/tr&n");
 }
+
+#[test]
+fn a_text_that_is_refused_is_named_by_its_place_and_not_shown() {
+    let error = train().args(&json!({"login": {"password": "s3cret\0"}})).violations().to_string();
+    assert!(error.contains("login.password") && !error.contains("s3cret"), "{error}");
+}

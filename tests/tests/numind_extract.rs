@@ -249,3 +249,171 @@ async fn outputs_without_a_result_member_are_results_as_they_were_before() {
     assert_eq!(output.extraction::<Value>().unwrap().into_value(), value!({"number": "17"}));
     assert_eq!(*output.template().unwrap().template().json(), value!({"number": "17"}));
 }
+
+#[tokio::test(start_paused = true)]
+async fn items_that_were_not_found_keep_their_places_where_the_type_has_one_for_them() {
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    struct Series {
+        values: Option<Vec<Option<u8>>>,
+        #[serde(default)]
+        unit: String,
+    }
+    let series = run::<Series>(value!({"result": {"values": [1, null, 3], "unit": null}})).await.unwrap();
+    assert_eq!(series.into_value(), Series { values: Some(vec![Some(1), None, Some(3)]), unit: String::new() });
+}
+
+#[test]
+fn schemas_of_every_kind_become_templates_or_are_refused_by_their_members() {
+    #[derive(JsonSchema)]
+    struct Part {
+        x: u128,
+        y: i128,
+    }
+    #[derive(JsonSchema)]
+    struct More {
+        more: Vec<Option<u8>>,
+        code: Option<Code>,
+    }
+    #[derive(JsonSchema)]
+    struct Code(String);
+    #[derive(JsonSchema)]
+    struct Generic<T> {
+        of: T,
+    }
+    #[derive(JsonSchema)]
+    #[serde(untagged)]
+    enum Only {
+        One { deep: Generic<Vec<Part>> },
+    }
+    /// Documented.
+    #[derive(JsonSchema)]
+    #[serde(rename_all = "UPPERCASE")]
+    enum Size {
+        /// Small.
+        S,
+        /// Large.
+        L,
+        M,
+    }
+    #[derive(JsonSchema)]
+    #[serde(deny_unknown_fields, rename_all = "SCREAMING-KEBAB-CASE")]
+    struct All {
+        the_part: Option<Box<Part>>,
+        opt_list: Option<Vec<Option<String>>>,
+        sizes: Option<Vec<Size>>,
+        opt_sizes: Option<Vec<Option<Size>>>,
+        size: Option<Size>,
+        generic: Generic<Generic<bool>>,
+        only: Only,
+        nested: Option<Option<f32>>,
+        bytes: Vec<u8>,
+        path: std::path::PathBuf,
+        non_zero: std::num::NonZeroU8,
+        ip: Option<std::net::IpAddr>,
+        rc: std::sync::Arc<str>,
+        #[serde(skip)]
+        skipped: std::collections::HashMap<u8, u8>,
+        #[serde(skip_deserializing)]
+        not_read: std::collections::HashMap<u8, u8>,
+        #[serde(default = "five", alias = "other")]
+        defaulted: u16,
+        #[schemars(range(min = 1, max = 5))]
+        ranged: i64,
+        #[schemars(length(min = 1, max = 5), regex(pattern = "^a"))]
+        lengthy: String,
+        #[schemars(extend("x-numind" = "iban"))]
+        iban: Option<Code>,
+        #[schemars(with = "String")]
+        with: std::collections::HashMap<u8, u8>,
+        duration: std::time::Duration,
+        #[schemars(extend("x-numind" = ["a", "b"]))]
+        choice: Option<String>,
+    }
+    fn five() -> u16 {
+        5
+    }
+    let expected = value!({
+        "THE-PART": {"x": "integer", "y": "integer"},
+        "OPT-LIST": ["string"],
+        "SIZES": [["M", "S", "L"]],
+        "OPT-SIZES": [["M", "S", "L"]],
+        "SIZE": ["M", "S", "L"],
+        "GENERIC": {"of": {"of": "boolean"}},
+        "ONLY": {"deep": {"of": [{"x": "integer", "y": "integer"}]}},
+        "NESTED": "number",
+        "BYTES": ["integer"],
+        "PATH": "string",
+        "NON-ZERO": "integer",
+        "IP": "verbatim-string",
+        "RC": "string",
+        "DEFAULTED": "integer",
+        "RANGED": "integer",
+        "LENGTHY": "string",
+        "IBAN": "iban",
+        "WITH": "string",
+        "DURATION": {"secs": "integer", "nanos": "integer"},
+        "CHOICE": ["a", "b"],
+    });
+    Template::of::<All>().validate().unwrap();
+    assert_eq!(*Template::of::<All>().json(), expected);
+    #[derive(JsonSchema)]
+    struct Flat {
+        a: String,
+        #[serde(flatten)]
+        part: Part,
+        #[serde(flatten)]
+        more: Option<More>,
+    }
+    let expected = value!({"a": "string", "x": "integer", "y": "integer", "more": ["integer"], "code": "string"});
+    assert_eq!(*Template::of::<Flat>().json(), expected);
+    #[derive(JsonSchema)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        A { a: u8 },
+        B,
+    }
+    #[derive(JsonSchema)]
+    #[serde(untagged)]
+    enum Open {
+        Known(Size),
+        Other(String),
+    }
+    #[derive(JsonSchema)]
+    struct FlatEnum {
+        a: u8,
+        #[serde(flatten)]
+        t: Tagged,
+    }
+    #[derive(JsonSchema)]
+    struct Bad {
+        t: Tagged,
+        o: Option<Open>,
+        l: Vec<Tagged>,
+        r: Result<u8, String>,
+        c: Vec<Vec<Size>>,
+        f: FlatEnum,
+        tree: Tree,
+    }
+    #[derive(JsonSchema)]
+    struct Tree {
+        name: String,
+        children: Vec<Tree>,
+        by: Option<std::collections::BTreeMap<String, Tree>>,
+    }
+    let bad = ["t", "o", "l[]", "r", "c", "f", "tree.children[]", "tree.by"].map(|member| format!("template.{member}"));
+    let mut found = inexpressible::<Bad>();
+    found.sort();
+    let mut bad = bad.to_vec();
+    bad.sort();
+    assert_eq!(found, bad);
+    assert_eq!(
+        (inexpressible::<FlatEnum>(), inexpressible::<Tagged>()),
+        (vec!["template".to_owned()], vec!["template".to_owned()])
+    );
+    #[derive(JsonSchema)]
+    #[schemars(transparent)]
+    struct Whole {
+        of: Generic<u8>,
+    }
+    assert_eq!(Template::of::<Whole>(), Template::of::<Option<Generic<u8>>>());
+}

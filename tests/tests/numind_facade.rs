@@ -438,3 +438,81 @@ async fn the_example_gives_the_invoice() {
     assert_eq!((invoice.number.as_deref(), invoice.total), (Some("R-2026/017"), Some(88.0)));
     assert_eq!((invoice.lines.len(), &invoice.currency), (2, &Some(invoice_example::Currency::Chf)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_gets_no_answer_holds_up_neither_an_end_nor_a_cancellation() {
+    let spec = StructuredExtraction::with_template(template(), "number: 17");
+    let soon = Duration::from_secs(10);
+    let sim = old(30.0);
+    let job = at(&sim).submit(&spec).await.unwrap();
+    sim.faults().once(op::DELETE_PROJECT, Fault::hang());
+    job.wait().await.unwrap();
+    let after = sim.elapsed() - sim.jobs()[0].ended.unwrap();
+    assert!(after < soon, "{after:?} after the end");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(sim.projects().is_empty(), "it is removed all the same");
+
+    let sim = self::sim(3000.0);
+    let document = at(&sim).provider().create_document("number: 17").await.unwrap();
+    let job =
+        at(&sim).submit(StructuredExtraction::with_template(template(), Input::document(document))).await.unwrap();
+    sim.faults().once(op::DELETE_PROJECT, Fault::hang());
+    let before = sim.elapsed();
+    job.cancel().await.unwrap();
+    assert!(sim.elapsed() - before < soon, "{:?} for a cancellation", sim.elapsed() - before);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(sim.projects().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_temporary_project_is_removed_also_when_its_submission_is_dropped_outside_of_the_runtime() {
+    let sim = old(5.0);
+    sim.faults().once(op::EXTRACT_TEXT, Fault::hang());
+    let spec = StructuredExtraction::with_template(template(), "number: 17");
+    let mut submission = at(&sim).submit(&spec).into_future();
+    assert!(tokio::time::timeout(Duration::from_secs(10), &mut submission).await.is_err());
+    assert_eq!(sim.projects().len(), 1);
+    std::thread::spawn(move || drop(submission)).join().unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(sim.projects().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_cannot_cancel_is_told_from_a_job_that_is_not_there_although_it_stumbles() {
+    let sim = old(100.0);
+    let job = at(&sim).submit(TemplateGeneration::new("an invoice")).await.unwrap();
+    sim.faults().once(op::STATUS, Fault::html(503));
+    assert_eq!(job.cancel().await.unwrap_err().kind(), ErrorKind::Unsupported);
+    sim.faults().add(Rule::new(Fault::html(503)).on(op::STATUS).always());
+    assert_eq!(job.cancel().await.unwrap_err().kind(), ErrorKind::Gateway);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolution_that_no_server_takes_is_refused_here() {
+    for (api, good, bad) in [(Api::V0_4, 600, 601), (Api::V0_2, 300, 301)] {
+        let sim = sim(1.0);
+        let numind = simulated(&sim, |builder| builder.api(api));
+        let file = numind.upload_file(&File::new("number: 17").name("a.txt")).await.unwrap();
+        let before = sim.ledger().len();
+        for dpi in [0, bad] {
+            let error = numind.convert_file(&file, dpi).await.unwrap_err();
+            assert_eq!((error.kind(), error.delivery()), (ErrorKind::InvalidRequest, Delivery::NotSent), "{dpi}");
+        }
+        assert_eq!(sim.ledger().len(), before);
+        numind.convert_file(&file, good).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ticket_that_names_another_project_does_not_have_it_removed() {
+    let sim = sim(30.0);
+    let jobs = at(&sim);
+    let project = jobs.provider().create_project("invoices", "", template()).await.unwrap();
+    jobs.submit(StructuredExtraction::in_project(project.as_str(), "number: 17")).await.unwrap();
+    let ticket = Ticket::new("numind", 1, format!("in={}", json!([sim.jobs()[0].id, project])));
+    let job = jobs.attach(ticket).unwrap();
+    job.wait().await.unwrap();
+    job.cancel().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(sim.projects().len(), 1);
+}

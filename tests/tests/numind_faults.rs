@@ -2,8 +2,10 @@
 //! outages, tokens; the error's kind, whether a repeat is safe, how often the service was asked.
 use std::time::Duration;
 
-use consign::numind::{Jobs, OAuth, StructuredExtraction, TemplateGeneration};
+use bytes::Bytes;
+use consign::numind::{Jobs, NuMind, OAuth, StructuredExtraction, TemplateGeneration};
 use consign::{BoxFuture, Credentials, Delivery, Error, ErrorKind, Event, Finished, Mode, Outcome, Retry, Token};
+use consign_http::{Body, ByteStream, Transport};
 use consign_sim::numind::{Plan, StreamFault, operation as op};
 use consign_sim::{Fault, NuMind as Sim, Rule};
 use consign_tests::in_process::wire;
@@ -144,7 +146,8 @@ async fn pings_alone_keep_a_stream_open_for_hours() {
     sim.script(|_, _| Plan::complete().pending(0.0).seconds(20_000.0));
     let (finished, modes) = follow(&at(&sim)).await;
     assert_eq!((finished.outcome(), modes), (&Outcome::Done, vec![Mode::Events]));
-    assert_eq!(sim.ledger().len(), 3);
+    // The status is asked now and then whether the stream keeps anything back.
+    assert_eq!((sim.ledger().count(op::STREAM), sim.ledger().len()), (1, 3 + 33));
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,4 +275,70 @@ async fn a_quota_that_is_used_up_is_told_at_the_submission() {
     let error = jobs.submit(spec()).await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::InsufficientCredit, Delivery::Rejected));
     assert_eq!(sim.ledger().count(op::TEMPLATE_TEXT), 2);
+}
+
+/// One token until it is refused, then another.
+#[derive(Debug, Default)]
+struct Current(std::sync::atomic::AtomicBool);
+impl Credentials for Current {
+    fn token(&self) -> BoxFuture<'_, Result<Token, consign_http::Error>> {
+        let renewed = self.0.load(std::sync::atomic::Ordering::Relaxed);
+        Box::pin(async move { Token::new(if renewed { "token-two" } else { "token-one" }) })
+    }
+    fn renew<'a>(&'a self, _: &'a Token) -> BoxFuture<'a, Result<Option<Token>, consign_http::Error>> {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        Box::pin(async { Token::new("token-two").map(Some) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_refused_to_a_form_is_renewed_and_the_form_is_made_again() {
+    let sim = sim(30.0);
+    sim.faults().require_token("token-two");
+    let jobs = Jobs::new(simulated(&sim, |builder| builder.credentials(Current::default())));
+    let spec = StructuredExtraction::with_template(json!({"number": "string"}), "Invoice 17");
+    let done = jobs.submit(spec).await.unwrap().wait().await.unwrap();
+    assert_eq!((done.outcome(), sim.ledger().count(op::EXTRACT), sim.jobs().len()), (&Outcome::Done, 2, 1));
+    // Where there is no newer one, once is enough.
+    let sim = self::sim(30.0);
+    sim.faults().require_token("another");
+    let spec = StructuredExtraction::with_template(json!({"number": "string"}), "Invoice 17");
+    let error = at(&sim).submit(spec).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry(), sim.ledger().len()), (ErrorKind::Unauthorized, Retry::Never, 1));
+}
+
+/// A service whose streams go on with signs of life after the job's end, which its status tells.
+#[derive(Debug)]
+struct Deaf(tokio::time::Instant);
+impl Transport for Deaf {
+    fn send(
+        &self,
+        request: http::Request<Body>,
+    ) -> BoxFuture<'_, Result<http::Response<ByteStream>, consign_http::Error>> {
+        let word = if self.0.elapsed() < Duration::from_secs(3000) { "running" } else { "completed" };
+        let record = json!({"id": "a", "status": word, "outputData": "{}"}).to_string();
+        let answer = http::Response::builder();
+        let answer = match request.uri().path().ends_with("/stream") {
+            true => {
+                let pings = futures_util::stream::unfold((), |()| async {
+                    tokio::time::sleep(Duration::from_secs(30)).await;
+                    Some((Ok(Bytes::from_static(b"event: ping\ndata: \n\n")), ()))
+                });
+                answer.header("content-type", "text/event-stream").body(ByteStream::new(pings))
+            }
+            false => answer.header("content-type", "application/json").body(ByteStream::from_bytes(record.into())),
+        };
+        Box::pin(async move { Ok(answer.unwrap()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_never_tells_the_end_does_not_hold_a_wait_for_ever() {
+    let began = tokio::time::Instant::now();
+    let numind = NuMind::builder().api_key("key").transport(Deaf(began)).build().unwrap();
+    let job = Jobs::new(numind).attach(NuMind::ticket_of_job("a")).unwrap();
+    let done = job.wait().timeout(Duration::from_secs(36_000)).await.unwrap();
+    assert_eq!(*done.outcome(), Outcome::Done);
+    assert!(done.outputs().json().is_ok());
+    assert!(began.elapsed() < Duration::from_secs(3000 + 700), "{:?}", began.elapsed());
 }

@@ -120,7 +120,7 @@ async fn an_end_whose_record_nobody_gives_is_still_an_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_that_cannot_be_read_for_a_moment_is_read_by_the_next_look() {
+async fn a_record_that_cannot_be_read_for_a_moment_is_asked_for_again() {
     let seen = AtomicUsize::new(0);
     let done = record("completed", value!({"outputData": "{\"result\":{\"a\":1}}"}));
     let (jobs, _) = jobs(move |asked| match asked.line.as_str() {
@@ -241,4 +241,45 @@ async fn the_ticket_is_checked_before_anything_is_sent() {
     }
     assert!(jobs.attach(consign::Ticket::new("civitai", 1, "id=a")).is_err());
     assert!(ledger.all().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_is_told_soon_although_its_record_fails_to_come_each_time() {
+    let page = "<html><body>no streams here</body></html>";
+    let refusals = [
+        (502, "text/html", page),
+        (200, "text/html", page),
+        (500, "text/plain", ""),
+        (200, "text/event-stream", ":\n\n"),
+    ];
+    for (refusal, gone) in refusals.iter().flat_map(|refusal| [(*refusal, 404), (*refusal, 500)]) {
+        let (jobs, _) = jobs(move |asked| match asked.line.as_str() {
+            "GET /api/jobs/a/status" => json(&record("completed", value!({}))),
+            "GET /api/jobs/a/stream" => (refusal.0, refusal.1, refusal.2.to_owned()),
+            _ => (gone, "text/plain", String::new()),
+        });
+        let began = tokio::time::Instant::now();
+        let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().timeout(HOUR).await;
+        let done = done.unwrap_or_else(|error| panic!("{refusal:?} {gone}: {error}"));
+        assert_eq!(*done.outcome(), Outcome::Done, "{refusal:?} {gone}");
+        assert!(began.elapsed() < Duration::from_secs(30), "{refusal:?} {gone}: after {:?}", began.elapsed());
+        assert_eq!(done.into_result().unwrap().json().unwrap_err().kind(), ErrorKind::NotFound);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_job_had_made_when_its_time_was_over_comes_from_a_stream_that_is_opened_anew() {
+    let opened = AtomicUsize::new(0);
+    let error = value!({"code": "JobTimeout", "message": "Job execution timed out"});
+    let late = record("timeout", value!({"outputData": "{\"result\":{\"a\":1}}"}));
+    let (jobs, ledger) = jobs(move |asked| match asked.line.as_str() {
+        "GET /api/jobs/a/stream" if opened.fetch_add(1, Ordering::Relaxed) == 0 => events(&[("error", &error)]),
+        "GET /api/jobs/a/stream" => events(&[("result", &late)]),
+        "GET /api/jobs/a/status" => json(&record("running", value!({}))),
+        _ => (404, "text/plain", String::new()),
+    });
+    let done = jobs.attach(NuMind::ticket_of_job("a")).unwrap().wait().timeout(HOUR).await.unwrap();
+    assert!(matches!(done.outcome(), Outcome::Failed(f) if f.reason == Reason::TimedOut), "{:?}", done.outcome());
+    assert_eq!(done.outputs().extraction::<Value>().unwrap().into_value(), value!({"a": 1}));
+    assert_eq!(ledger.all().len(), 4);
 }

@@ -51,7 +51,7 @@ impl Client {
     /// [`Config`](consign_http::ErrorKind::Config) if the URL is not `http` or `https` with a host, or has a path, a
     /// query or a password.
     pub fn builder(base_url: &str) -> Result<ClientBuilder, Error> {
-        Ok(consign_http::Client::builder(base_url)?.error_reader(read_error))
+        Ok(consign_http::Client::builder(base_url)?.error_reader(read_error).secret_answers(&["create_api_key"]))
     }
 }
 

@@ -32,7 +32,8 @@ impl Runner {
     /// password.
     pub fn builder(base_url: &str) -> Result<ClientBuilder, Error> {
         let builder = consign_http::Client::builder(base_url)?.error_reader(read_error);
-        Ok(builder.operation_timeout("upload_job_file", UPLOAD))
+        // It holds the tokens of the files.
+        Ok(builder.operation_timeout("upload_job_file", UPLOAD).secret_answers(&["finish_job"]))
     }
 }
 
@@ -109,6 +110,10 @@ impl StatusUrl {
         let bad = || Error::config("a job's address is https://HOST/jobs/ID?token=TOKEN");
         let uri: http::Uri = url.trim().parse().map_err(|_| bad())?;
         let (scheme, authority) = (uri.scheme_str().ok_or_else(bad)?, uri.authority().ok_or_else(bad)?);
+        // A user name or password would be shown with the address, and has no use.
+        if authority.as_str().contains('@') {
+            return Err(bad());
+        }
         let id = uri.path().strip_prefix("/jobs/").filter(|id| !id.is_empty() && !id.contains('/')).ok_or_else(bad)?;
         let job_id = percent_decode_str(id).decode_utf8().map_err(|_| bad())?.into_owned();
         let token = token_of(url.trim()).map_err(|_| bad())?;
@@ -188,6 +193,7 @@ mod tests {
             "https://h/jobs/a/upload?token=secret",
             "https://h/jobs/a?secret",
             "https://h/jobs/a?token=",
+            "https://u:secret@h/jobs/a?token=t",
         ] {
             let error = StatusUrl::parse(bad).unwrap_err();
             assert!(error.kind() == ErrorKind::Config && !format!("{error:?}").contains("secret"), "{bad}");

@@ -302,7 +302,11 @@ impl<P: Outputs> Finished<P> {
         let what = match &self.outcome {
             Outcome::Done => return Ok(self.outputs()),
             Outcome::Cancelled => "it was cancelled".to_owned(),
-            Outcome::Unknown(word) => format!("it ended with the unknown word {word:?}"),
+            Outcome::Unknown(word) => {
+                let said = self.items().iter().find_map(|item| item.message.as_deref());
+                let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+                format!("it ended with the unknown word {word:?}{said}")
+            }
             Outcome::Partial => {
                 let good = self.items().iter().filter(|i| i.state == State::Succeeded).count();
                 let bad = self.items().iter().filter(|i| i.state != State::Succeeded);

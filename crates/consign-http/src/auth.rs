@@ -98,7 +98,8 @@ pub trait Credentials: fmt::Debug + Send + Sync + 'static {
     /// Whatever keeps the token from being had; the request is then not sent, and the error says so.
     fn token(&self) -> BoxFuture<'_, Result<Token, Error>>;
     /// Called once when the server answered 401 to `refused`: a newer token, or `None` if there is
-    /// none. With a newer one the request is sent again, once.
+    /// none. With a newer one the request is sent again, once; one whose body is a stream or a form fails, and its
+    /// error says that a repeat makes sense.
     ///
     /// # Errors
     /// Whatever keeps the token from being renewed; the caller then sees this error.

@@ -37,6 +37,7 @@ struct Shared {
     credentials: Option<Arc<dyn Credentials>>,
     signer: Option<Arc<dyn Signer>>,
     reader: Option<ErrorReader>,
+    secret_answers: &'static [&'static str],
     timeout: Duration,
     timeouts: Vec<(&'static str, Duration)>,
     idle: Duration,
@@ -53,6 +54,7 @@ pub struct ClientBuilder {
     signer: Option<Arc<dyn Signer>>,
     network: NetworkSettings,
     reader: Option<ErrorReader>,
+    secret_answers: &'static [&'static str],
     timeout: Duration,
     timeouts: Vec<(&'static str, Duration)>,
     idle: Duration,
@@ -74,6 +76,7 @@ impl Client {
             signer: None,
             network: NetworkSettings::new(),
             reader: None,
+            secret_answers: &[],
             timeout: Duration::from_secs(30),
             timeouts: Vec::new(),
             idle: Duration::from_secs(60),
@@ -191,7 +194,8 @@ impl Client {
     async fn execute(&self, request: Request, sent: &AtomicBool) -> Result<Reply<ByteStream>, Error> {
         Ok(self.answered(request, sent, |status| status.is_success()).await?.0)
     }
-    /// Sends the request; a 401 is answered once with a newer token, if the source has one. `sent` is
+    /// Sends the request; a 401 is answered once with a newer token, if the source has one and the body can be sent
+    /// again; a stream cannot, and the error then says that a repeat makes sense. `sent` is
     /// set as soon as anything may have left. What is not a success is an error.
     pub(crate) async fn answered(
         &self,
@@ -240,20 +244,26 @@ impl Client {
             Ok(message)
         };
         let again = request.body.again();
-        let mut secrets = Secrets { tokens: [token, None], texts: request.secrets };
+        let answer = self.0.secret_answers.contains(&operation.id);
+        let mut secrets = Secrets { tokens: [token, None], texts: request.secrets, answer };
         let mut now = self.0.clock.wall();
         let first = build(secrets.tokens[0].as_ref(), request.body, now);
         let first = first.map_err(|e: Error| secrets.hidden(e.with_delivery(Delivery::NotSent)))?;
         sent.store(true, Ordering::Relaxed);
         let mut response = self.0.transport.send(first).await.map_err(|e| secrets.hidden(e))?;
+        let mut worth_another = false;
         if response.status() == StatusCode::UNAUTHORIZED
-            && let (Some(source), [Some(refused), _], Some(body)) = (&self.0.credentials, &secrets.tokens, again)
+            && let (Some(source), [Some(refused), _]) = (&self.0.credentials, &secrets.tokens)
         {
             let newer = source.renew(refused).await.map_err(|e| e.with_delivery(Delivery::Rejected));
             if let Some(newer) = newer.map_err(|e| secrets.hidden(e))? {
                 secrets.tokens[1] = Some(newer);
+                // A stream is used up; whoever made it can make another, which goes with the newer token.
+                worth_another = again.is_none();
+            }
+            if let (Some(newer), Some(body)) = (&secrets.tokens[1], again) {
                 now = self.0.clock.wall();
-                let second = build(secrets.tokens[1].as_ref(), body, now);
+                let second = build(Some(newer), body, now);
                 let second = second.map_err(|e| secrets.hidden(e.with_delivery(Delivery::Rejected)))?;
                 response = self.0.transport.send(second).await.map_err(|e| secrets.hidden(e))?;
             }
@@ -272,6 +282,7 @@ impl Client {
             Some(signer) if head.status == StatusCode::UNAUTHORIZED => signer.refused(error, now),
             _ => error,
         };
+        let error = if worth_another { error.with_retry(Retry::Backoff) } else { error };
         Err(secrets.hidden(error))
     }
 }
@@ -283,6 +294,8 @@ struct Secrets {
     tokens: [Option<Token>; 2],
     /// Its secret parameters.
     texts: Vec<SecretString>,
+    /// What a successful answer to it holds.
+    answer: bool,
 }
 
 impl Secrets {
@@ -340,6 +353,13 @@ impl ClientBuilder {
         self.clock = Some(clock);
         self
     }
+    /// Operations (by `operationId`) whose successful answers hold secrets: an error about one that cannot be read
+    /// keeps nothing of its body. Set by the provider's crate.
+    #[must_use]
+    pub fn secret_answers(mut self, operations: &'static [&'static str]) -> Self {
+        self.secret_answers = operations;
+        self
+    }
     /// How unsuccessful answers are read. Set by the provider's crate.
     #[must_use]
     pub fn error_reader(mut self, reader: ErrorReader) -> Self {
@@ -386,6 +406,7 @@ impl ClientBuilder {
             credentials: self.credentials,
             signer: self.signer,
             reader: self.reader,
+            secret_answers: self.secret_answers,
             timeout: self.timeout,
             timeouts: self.timeouts,
             idle: self.idle,
@@ -431,7 +452,8 @@ impl<T> Reply<T> {
     /// beginning of its body; [`ErrorKind::Decode`], and the server may well have acted.
     pub fn unusable(&self, why: impl Into<String>) -> Error {
         let error = Error::new(ErrorKind::Decode, Delivery::Unknown, why);
-        self.secrets.hidden(error.with_answer(self.status, self.headers.clone(), &self.raw))
+        let shown = if self.secrets.answer { &[][..] } else { &self.raw[..] };
+        self.secrets.hidden(error.with_answer(self.status, self.headers.clone(), shown))
     }
 }
 

@@ -18,6 +18,10 @@ const IDLE: Duration = Duration::from_secs(90);
 /// For calls that carry a whole document, one way or the other.
 const LARGE: Duration = Duration::from_secs(300);
 
+/// Answers with tokens and keys in them.
+const SECRET: [&str; 4] =
+    ["post_api_auth_token", "get_api_auth_api_keys", "post_api_auth_api_keys", "put_api_auth_api_keys_apikeyid"];
+
 /// The settings of a client of the service at `base_url`, without a key yet. `from_http` of [`v0_2::Client`] and
 /// [`v0_4::Client`] takes what they build; one built client can serve both.
 ///
@@ -34,6 +38,7 @@ const LARGE: Duration = Duration::from_secs(300);
 pub fn builder(base_url: &str) -> Result<ClientBuilder, Error> {
     let builder = consign_http::Client::builder(base_url)?
         .error_reader(read_error)
+        .secret_answers(&SECRET)
         .idle_timeout(IDLE)
         // A server may keep the head back until the first ping.
         .operation_timeout("get_api_jobs_jobid_stream", IDLE);

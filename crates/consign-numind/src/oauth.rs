@@ -11,6 +11,7 @@ use consign_http::{
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, Request, Uri};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::read_error;
@@ -77,8 +78,9 @@ struct Access {
 struct Tokens {
     #[serde(alias = "token")]
     access_token: Secret,
+    /// Seconds; some write them as a text or with a fraction.
     #[serde(alias = "expiresIn")]
-    expires_in: Option<u64>,
+    expires_in: Option<Value>,
     #[serde(alias = "refreshToken")]
     refresh_token: Option<Secret>,
 }
@@ -176,19 +178,19 @@ impl OAuth {
         let renewed = renewal.as_mut().await;
         state.renewal = None;
         let tokens = renewed?;
+        // First of all: whatever else is wrong with the answer, the refresh token before it may be of no use any more.
+        if let Some(refresh) = tokens.refresh_token.filter(|new| !new.expose().is_empty() && *new != state.refresh) {
+            state.refresh = refresh;
+            if let Some(keep) = &self.keep {
+                keep(&state.refresh);
+            }
+        }
         let token = Token::new(tokens.access_token.expose())?;
-        let until = tokens.expires_in.and_then(|seconds| {
-            let good = Duration::from_secs(seconds);
+        let until = tokens.expires_in.as_ref().and_then(seconds).and_then(|good| {
             // A token that is good for a minute is not renewed all the time.
             self.clock.now().checked_add(good.saturating_sub(EARLY.min(good / 2)))
         });
         state.access = Some(Access { token: token.clone(), until });
-        if let Some(refresh) = tokens.refresh_token.filter(|new| !new.expose().is_empty() && *new != state.refresh) {
-            if let Some(keep) = &self.keep {
-                keep(&refresh);
-            }
-            state.refresh = refresh;
-        }
         Ok(token)
     }
 
@@ -202,8 +204,10 @@ impl OAuth {
             let answer = timeout(&*clock, LIMIT, send(&*transport, request, &*clock));
             let answer = answer.await.unwrap_or_else(|| Err(late()));
             answer.map_err(|error| {
-                let error = error.redacted(refresh.expose());
-                let error = secret.iter().fold(error, |error, secret| error.redacted(secret.expose()));
+                // A server may repeat them as they are, or the form as it was sent.
+                let hide =
+                    |error: Error, secret: &Secret| error.redacted(&escaped(secret.expose())).redacted(secret.expose());
+                let error = secret.iter().fold(hide(error, &refresh), hide);
                 let what = format!("the access token cannot be renewed: {}", error.message());
                 error.with_message(what)
             })
@@ -254,14 +258,27 @@ fn encoded(pairs: &[(&str, Option<&str>)]) -> String {
         text.push_str(if text.is_empty() { "" } else { "&" });
         text.push_str(name);
         text.push('=');
-        for byte in value.bytes() {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => text.push(char::from(byte)),
-                other => text.push_str(&format!("%{other:02X}")),
-            }
+        text.push_str(&escaped(value));
+    }
+    text
+}
+
+/// A value of a form.
+fn escaped(value: &str) -> String {
+    let mut text = String::new();
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => text.push(char::from(byte)),
+            other => text.push_str(&format!("%{other:02X}")),
         }
     }
     text
+}
+
+/// How long a token is good; `None` if that is not told.
+fn seconds(told: &Value) -> Option<Duration> {
+    let seconds = told.as_f64().or_else(|| told.as_str()?.trim().parse().ok())?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 async fn send(transport: &dyn Transport, request: Request<Body>, clock: &dyn Clock) -> Result<Tokens, Error> {

@@ -442,3 +442,12 @@ async fn logins_and_keys_are_handled_and_no_secret_shows_itself() {
     let shown = format!("{body:?} {code:?} {:?} {:?} {:?}", reply.value, keys.value, made.value);
     assert!(!shown.contains("sesame"), "{shown}");
 }
+
+#[tokio::test]
+async fn keys_in_an_answer_that_cannot_be_read_are_not_shown() {
+    let (server, client) = server().await;
+    answers(&server, GET, "/api/auth/api-keys", "", json!([{"id": "k", "token": "sesame-5", "name": {}}]));
+    let error = client.get_api_auth_api_keys(Default::default()).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (consign_numind::ErrorKind::Decode, Some(200)));
+    assert!(!format!("{error} {error:?} {}", error.body()).contains("sesame"), "{error:?} {}", error.body());
+}

@@ -115,20 +115,45 @@ async fn a_renewal_that_fails_says_why_and_shows_no_token() {
         (502, "<html>bad gateway</html>", ErrorKind::Gateway, "bad gateway"),
         (200, r#"{"expires_in":1,"leaked":"sesame-1"}"#, ErrorKind::Decode, "no access token"),
         (200, r#"{"access_token":"not\na token"}"#, ErrorKind::Config, "a line break"),
+        (
+            400,
+            "refused: refresh_token=refresh-1%2B%2F%3D&client_secret=hush%2Bhush",
+            ErrorKind::InvalidRequest,
+            "refused",
+        ),
     ];
     for (status, body, kind, words) in cases {
         let server = Server::with(&[(status, body), (200, r#"{"access_token":"good"}"#)]);
-        let login = login(&server).client_secret("hush-hush");
+        let login = login(&server).client_secret("hush+hush");
         let error = login.token().await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.message().contains(words), "{error}");
         let shown = format!("{error} {error:?} {login:?} {}", error.body());
-        for secret in ["refresh-1", "hush-hush", "sesame-1"] {
+        for secret in ["refresh-1", "hush", "sesame-1"] {
             assert!(!shown.contains(secret), "{shown}");
         }
         // The next call tries again.
         assert_eq!(login.token().await.unwrap(), token("good"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_refresh_token_is_not_lost_whatever_else_its_answer_says() {
+    let server = Server::with(&[
+        (200, r#"{"access_token":"a b","refresh_token":"refresh-2"}"#),
+        (200, r#"{"access_token":"a2","expires_in":"300","refresh_token":"refresh-3"}"#),
+        (200, r#"{"access_token":"a3","expires_in":299.5,"refresh_token":"refresh-4"}"#),
+        (200, r#"{"access_token":"a4","expires_in":"soon"}"#),
+    ]);
+    let login = login(&server);
+    login.token().await.unwrap_err();
+    for expected in ["a2", "a3", "a4"] {
+        assert_eq!(login.token().await.unwrap(), token(expected));
+        tokio::time::sleep(Duration::from_secs(300)).await;
+    }
+    assert_eq!(login.token().await.unwrap(), token("a4"));
+    let with = |n: usize| format!("refresh_token=refresh-{n}&");
+    assert!((2..=4).all(|n| server.sent()[n - 1].contains(&with(n))), "{:?}", server.sent());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use consign_chutes::{Client, DownloadOutputFileOptions, ServerFault};
-use consign_core::{Artifact, BoxFuture, CallOptions, Delivery, Error, ErrorKind, Open, Result, Retry};
+use consign_core::{Artifact, BoxFuture, CallOptions, Delivery, Error, ErrorKind, Open, Result, Retry, Ticket};
 use consign_http::{ByteStream, Reply};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,6 +16,7 @@ use super::{Job, Snapshot};
 /// What a job made.
 #[derive(Clone)]
 pub struct Outputs {
+    ticket: Ticket,
     result: Option<Value>,
     files: Vec<OutputFile>,
 }
@@ -41,7 +42,8 @@ impl Outputs {
     pub fn result_as<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_value(self.result.clone().unwrap_or_default()).map_err(|e| {
             let what = format!("the job's result is another: {e}");
-            consign_http::Error::new(ErrorKind::Decode, Delivery::Unknown, what).on_read().with_source(e).into()
+            let error = consign_http::Error::new(ErrorKind::Decode, Delivery::Unknown, what).on_read().with_source(e);
+            Error::from(error).with_ticket(&self.ticket)
         })
     }
     /// The declared files, by name; logs of the runner (`_chute.log`) among them.
@@ -79,12 +81,13 @@ impl Outputs {
             OutputFile { name: name.to_owned(), id: id.to_owned(), uploaded, artifact }
         };
         let files = declared.iter().zip(stems).map(file).collect();
-        Self { result: raw.and_then(|raw| raw.result.clone()).filter(|result| !result.is_null()), files }
+        let result = raw.and_then(|raw| raw.result.clone()).filter(|result| !result.is_null());
+        Self { ticket: job.ticket().clone(), result, files }
     }
 }
 
-/// Where each file goes below a folder: under its own name, unless another has that in other letters, or has it as
-/// a folder. Such names differ on the service but not on every computer; they go without folders and with their
+/// Where each file goes below a folder: under its own name, unless another has that in other letters, has it as
+/// a folder, or would get it here. Such names differ on the service but not on every computer; they go without folders and with their
 /// files' ids.
 fn stems(declared: &[(&str, &str, bool)]) -> Vec<String> {
     let lower = |name: &str| name.to_lowercase();
@@ -92,15 +95,18 @@ fn stems(declared: &[(&str, &str, bool)]) -> Vec<String> {
     let mut files = HashMap::<String, u32>::new();
     declared.iter().for_each(|(name, ..)| *files.entry(lower(name)).or_default() += 1);
     let folders: HashSet<String> = declared.iter().flat_map(|(name, ..)| above(name)).collect();
+    let with_id = |name: &str, id: &str| format!("{id}-{}", name.replace('/', "_"));
+    let others: HashSet<String> = declared.iter().map(|(name, id, _)| lower(&with_id(name, id))).collect();
     let alone = |name: &str| {
         let own = lower(name);
         files.get(&own) == Some(&1)
+            && !others.contains(&own)
             && !folders.contains(&own)
             && above(name).iter().all(|folder| !files.contains_key(folder))
     };
     let stem = |(name, id, _): &(&str, &str, bool)| match alone(name) {
         true => (*name).to_owned(),
-        false => format!("{id}-{}", name.replace('/', "_")),
+        false => with_id(name, id),
     };
     declared.iter().map(stem).collect()
 }

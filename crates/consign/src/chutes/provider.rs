@@ -78,18 +78,21 @@ impl Chutes {
     /// [`ErrorKind::NotFound`] for an unknown job; otherwise as any call.
     /// [`Delivery::Unknown`] if the service may have deleted it all the same.
     pub async fn delete(&self, ticket: &Ticket) -> Result<Deletion> {
-        let id = id_of(ticket)?;
+        let deleted = self.delete_by_id(id_of(ticket)?).await;
+        deleted.map_err(|error| consign_core::Error::from(error).with_ticket(ticket))
+    }
+    async fn delete_by_id(&self, id: &str) -> Result<Deletion, Error> {
         match self.client.delete_job(id, DeleteJobOptions::default()).await {
             Ok(_) => return Ok(Deletion::Deleted),
             Err(error) if ServerFault::of(&error) == Some(ServerFault::StopRequested) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
         self.client.http().clock().sleep(SPACING).await;
         match self.read(id, CallOptions::new()).await {
             Ok(snapshot) => Ok(Deletion::StopRequested(snapshot)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Deletion::Deleted),
             // Whatever this says of the second request, the first one was acted upon.
-            Err(error) => Err(error.with_delivery(Delivery::Unknown).into()),
+            Err(error) => Err(error.with_delivery(Delivery::Unknown)),
         }
     }
     /// A chute, by its id or as `owner/name`; its `chute_id` and `jobs` (methods) are what a [`ChuteJob`] needs.

@@ -27,8 +27,8 @@ impl Runner {
     /// one it is dropped in.
     pub fn report(&self) -> Report {
         let (runner, handle) = (self.clone(), Handle::try_current().ok());
-        let stage = Stage::Open;
-        Report { work: Some(Work { runner, folder: None, files: BTreeMap::new(), missing: Vec::new(), stage, handle }) }
+        let (stage, files, missing) = (Stage::Open, BTreeMap::new(), Vec::new());
+        Report { work: Some(Work { runner, folder: None, files, missing, stage, closing: false, handle }) }
     }
     /// Runs a job and reports how it ended: an object or nothing as success, an error as failure, a panic too. Every
     /// regular file below `outputs` is uploaded, in each of these cases; links are not followed. If this future is
@@ -115,7 +115,8 @@ impl Report {
         let result = readable(result)?;
         self.send(FinishJob::complete(result)).await
     }
-    /// The method failed. The job's creator does not get to see `detail`; of more than 64 KiB the end is left out.
+    /// The method failed. The job's creator does not get to see `detail`; of more than 64 KiB the end is left out, and
+    /// the character U+0000, which the service cannot store, is replaced.
     ///
     /// # Errors
     /// What kept the report from being made, after repeats; another call goes on with it.
@@ -160,7 +161,9 @@ fn readable<T: Serialize + ?Sized>(result: &T) -> Result<Option<serde_json::Map<
     }
 }
 
-fn short(mut detail: String) -> String {
+/// An account of a failure as the service can store it.
+fn short(detail: String) -> String {
+    let mut detail = detail.replace('\0', "\u{fffd}");
     let end = (0..=DETAIL.min(detail.len())).rev().find(|end| detail.is_char_boundary(*end)).unwrap_or(0);
     detail.truncate(end);
     detail
@@ -177,6 +180,8 @@ struct Work {
     files: BTreeMap<String, PathBuf>,
     missing: Vec<(String, Error)>,
     stage: Stage,
+    /// It was asked to close the job, and may have been without our hearing of it.
+    closing: bool,
     handle: Option<Handle>,
 }
 
@@ -225,7 +230,10 @@ impl Work {
             flights.extend(left.next().map(|file| Box::pin(upload(file))));
         }
         drop(flights);
-        if let Err(error) = self.runner.complete().await {
+        let unclear = std::mem::replace(&mut self.closing, true);
+        if let Err(error) = self.runner.complete().await
+            && !(unclear && error.status() == Some(400))
+        {
             if error.delivery() == Delivery::Rejected {
                 self.stage = Stage::Closed;
             }
@@ -245,6 +253,13 @@ impl Work {
             let found = walk(folder.clone()).await;
             files.extend(found.0);
             self.missing.extend(found.1);
+        }
+        // One name that cannot be stored would keep the service from storing the report.
+        let unfit: Vec<String> = files.keys().filter(|name| name.contains('\0')).cloned().collect();
+        for name in unfit {
+            files.remove(&name);
+            let error = consign_http::Error::invalid_member("name", &name, "a name without the character U+0000");
+            self.missing.push((name, error.into()));
         }
         report.output_filenames = Some(files.keys().cloned().collect());
         let urls = match self.runner.finish(&report).await {

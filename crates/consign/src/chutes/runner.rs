@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use consign_chutes::types::{self, CompleteJob, UploadedFile};
-use consign_chutes::wire::FinishJob;
+use consign_chutes::wire::{FinishJob, JobArguments};
 use consign_chutes::{
     CompleteJobOptions, FinishJobOptions, JobToken, Runner as Client, StatusUrl, UploadJobFileOptions, upload_form,
 };
-use consign_core::{Delivery, Error, Result, Retry, RetryPolicy};
+use consign_core::{Delivery, Error, Result, Retry, RetryPolicy, Violations};
 use consign_http::{Body, ByteStream, Clock, NetworkSettings, Transport};
 use futures_util::stream;
 use tokio::io::AsyncReadExt;
@@ -88,13 +88,16 @@ impl Runner {
     ///
     /// # Errors
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest), before anything is sent, if the result is neither an
-    /// object nor an explicit null: the service would store it and could never give the job back.
-    /// Otherwise as any call, after the repeats. A job that has ended already is refused with 400.
+    /// object nor an explicit null, or holds a number outside -2^63 … 2^64 - 1: the service would store it and could
+    /// never give the job back. Also for the character U+0000 anywhere: the service would store nothing. Otherwise as any call, after the repeats. A job that has ended already is refused with 400.
     pub async fn finish(&self, report: &FinishJob) -> Result<types::Job> {
+        let mut bad = Violations::new();
         if !report.result.keeps_readable() {
-            let allowed = "an object or an explicit null: anything else makes the job unreadable";
-            return Err(consign_http::Error::invalid_member("result", "", allowed).into());
+            bad.add("result", "", "an object or an explicit null: anything else makes the job unreadable");
         }
+        // Maps of texts and JSON can always be written.
+        bad.nest("", JobArguments::from_json(serde_json::to_string(report).unwrap_or_default())?.check());
+        bad.into_result()?;
         let send = || async {
             let options = FinishJobOptions::default();
             self.client.finish_job(&self.job_id, self.token.expose(), report, options).await

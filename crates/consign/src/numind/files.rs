@@ -24,7 +24,8 @@ impl NuMind {
     /// Makes a document of an uploaded file, whose pages are drawn at this resolution; gives its id.
     ///
     /// # Errors
-    /// As any call. Not repeated: a repeat makes another document.
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for a resolution that the server's version does not
+    /// take, see [`Settings::rasterization_dpi`](super::Settings::rasterization_dpi); otherwise as any call. Not repeated: a repeat makes another document.
     pub async fn convert_file(&self, file_id: &str, dpi: impl Into<Dpi>) -> Result<String> {
         Ok(self.convert(file_id, Some(dpi.into()), &Cx::default()).await?)
     }
@@ -108,9 +109,15 @@ impl NuMind {
     }
     pub(super) async fn convert(&self, file_id: &str, dpi: Option<Dpi>, cx: &Cx) -> Result<String, Error> {
         let dpi = dpi.unwrap_or(Dpi::At(USUAL_DPI));
+        let (most, allowed) = if self.api == Api::V0_2 { (300, "1..=300") } else { (600, "1..=600") };
+        if let Dpi::At(dpi) = dpi
+            && !(1..=most).contains(&dpi)
+        {
+            return Err(Error::invalid_member("rasterizationDPI", dpi, allowed));
+        }
         if self.api == Api::V0_2 {
             let Dpi::At(dpi) = dpi else {
-                return Err(Error::invalid_member("rasterizationDPI", "automatic", "1..=300"));
+                return Err(Error::invalid_member("rasterizationDPI", "automatic", allowed));
             };
             let body = v0_2::types::ConvertRequest::new(i32::try_from(dpi).unwrap_or(i32::MAX));
             let options = v0_2::PostApiFilesFileidConvertToDocumentOptions::default().call(cx.call());

@@ -144,8 +144,11 @@ impl<T: DeserializeOwned> Extracted<T> {
         let json = response.result.clone().unwrap_or_default();
         let value = match decoded(json.clone(), "result") {
             Ok(value) => value,
-            // What was not found is null, also where the type knows no null but has a default.
-            Err(error) => decoded(without_nulls(json), "result").map_err(|_| error)?,
+            // What was not found is null, also where the type knows no null but has a default. Items keep their places
+            // unless the type has none for those that were not found.
+            Err(error) => decoded(without_nulls(json.clone(), false), "result")
+                .or_else(|_| decoded(without_nulls(json, true), "result"))
+                .map_err(|_| error)?,
         };
         Ok(Self { value, response, repaired })
     }
@@ -155,12 +158,13 @@ impl<T: DeserializeOwned> Extracted<T> {
     }
 }
 
-/// The same without members and items that are null.
-fn without_nulls(json: Value) -> Value {
+/// The same without members that are null, or without such items either.
+fn without_nulls(json: Value, items_too: bool) -> Value {
+    let inner = |value| without_nulls(value, items_too);
     match json {
-        Value::Array(items) => items.into_iter().filter(|item| !item.is_null()).map(without_nulls).collect(),
+        Value::Array(items) => items.into_iter().filter(|item| !(items_too && item.is_null())).map(inner).collect(),
         Value::Object(members) => {
-            members.into_iter().filter(|(_, v)| !v.is_null()).map(|(name, v)| (name, without_nulls(v))).collect()
+            members.into_iter().filter(|(_, v)| !v.is_null()).map(|(name, v)| (name, inner(v))).collect()
         }
         leaf => leaf,
     }

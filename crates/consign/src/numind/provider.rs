@@ -19,6 +19,10 @@ use super::{Job, JobFilter, NuMindBuilder, Output, Record, Spec, status};
 const STREAM: &str = "get_api_jobs_jobid_stream";
 /// How long the record of a job that has ended may take to come: its stream answers at once.
 const RECORD: Duration = Duration::from_secs(20);
+/// How long a stream may give nothing but signs of life before the job's status is asked whether there is more to tell.
+const SIGNS_ONLY: Duration = Duration::from_secs(600);
+/// How often a look asks for that record, half a second and more apart. Then it tells the end without.
+const RECORD_ATTEMPTS: u32 = 3;
 
 /// Which version of the interface a server speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,14 +113,32 @@ impl NuMind {
     async fn follow(&self, id: &str, cx: &Cx) -> Result<Snapshot<Self>, Error> {
         let options = v0_4::GetApiJobsJobidStreamOptions::default().call(cx.call());
         let mut events = self.client.job_events(id, options).await?;
-        while let Some(event) = events.next().await {
-            let record = match event? {
+        let clock = self.client.http().clock();
+        let mut since = clock.now();
+        let what = loop {
+            let left = SIGNS_ONLY.saturating_sub(clock.now().saturating_duration_since(since));
+            let next = match left.is_zero() {
+                true => None,
+                false => consign_http::timeout(&**clock, left, events.next()).await,
+            };
+            let event = match next {
+                Some(Some(event)) => event?,
+                Some(None) => break "the event stream ended before the job did",
+                None if Box::pin(self.has_ended(id, cx)).await => {
+                    break "the event stream does not tell that the job has ended";
+                }
+                None => {
+                    since = clock.now();
+                    continue;
+                }
+            };
+            let record = match event {
                 JobEvent::Result(job) => Record::Job(job),
                 JobEvent::Refused(error) => Record::Refused(error),
                 // That is final. What the job had made so far is only in its record.
-                JobEvent::Error(error) if error.is(JOB_TIMEOUT) => match self.whole(id, cx).await {
+                JobEvent::Error(error) if error.is(JOB_TIMEOUT) => match Box::pin(self.whole(id, cx)).await {
                     Ok(snapshot) if snapshot.finished() => return Ok(snapshot),
-                    _ => Record::Refused(error),
+                    _ => Box::pin(self.ended(id, cx)).await.unwrap_or(Record::Refused(error)),
                 },
                 // The job itself may be well; its status will tell.
                 JobEvent::Error(error) => {
@@ -127,9 +149,30 @@ impl NuMind {
                 _ => continue,
             };
             return Ok(snapshot(record, id));
-        }
-        let error = Error::new(ErrorKind::Transport, Delivery::Unknown, "the event stream ended before the job did");
+        };
+        let error = Error::new(ErrorKind::Transport, Delivery::Unknown, what);
         Err(error.with_retry(Retry::Backoff).on_read().for_operation(STREAM))
+    }
+    /// Whether the job's status tells its end.
+    async fn has_ended(&self, id: &str, cx: &Cx) -> bool {
+        let options = v0_4::GetApiJobsJobidStatusOptions::default().call(cx.call());
+        let status = self.client.get_api_jobs_jobid_status(id, options).await;
+        status.is_ok_and(|status| snapshot(Record::Status(Box::new(status.into_value())), id).finished())
+    }
+    /// The record of a job that has ended, from a stream that is opened anew: it comes at once. `None` if it does not.
+    async fn ended(&self, id: &str, cx: &Cx) -> Option<Record> {
+        let read = async {
+            let options = v0_4::GetApiJobsJobidStreamOptions::default().call(cx.call());
+            let mut events = self.client.job_events(id, options).await.ok()?;
+            while let Some(Ok(event)) = events.next().await {
+                if let JobEvent::Result(job) = event {
+                    return Some(Record::Job(job));
+                }
+            }
+            None
+        };
+        let record = consign_http::timeout(&**self.client.http().clock(), RECORD, read).await.flatten();
+        record.filter(|record| status::item(record, id).finished)
     }
     /// The whole record, as servers give it that still have this operation.
     async fn whole(&self, id: &str, cx: &Cx) -> Result<Snapshot<Self>, Error> {
@@ -147,25 +190,45 @@ impl NuMind {
         if !seen.finished() {
             return Ok(seen);
         }
+        for attempt in 1..=RECORD_ATTEMPTS {
+            let error = match Box::pin(self.record(&seen, id, cx)).await {
+                Ok(record) => return Ok(record.unwrap_or(seen)),
+                Err(error) => error,
+            };
+            // A pause that the server asks for is kept by whoever looks; after it another look may read the record.
+            if matches!(error.retry(), Retry::After(_)) {
+                return Err(error);
+            }
+            if attempt == RECORD_ATTEMPTS || error.kind() == ErrorKind::Timeout {
+                tracing::warn!(%error, "the job has ended, and its record cannot be read");
+                break;
+            }
+            self.client.http().clock().sleep(Duration::from_millis(500) * attempt).await;
+        }
+        // The end is known; it is not kept back for the rest.
+        Ok(seen)
+    }
+    /// The record of a job that has ended as its status shows; `None` if there is none to be had. After an error
+    /// another try may have it.
+    async fn record(&self, seen: &Snapshot<Self>, id: &str, cx: &Cx) -> Result<Option<Snapshot<Self>>, Error> {
         let late = || Error::new(ErrorKind::Timeout, Delivery::Unknown, "the record of the ended job does not come");
-        let read = consign_http::timeout(&**self.client.http().clock(), RECORD, self.follow(id, cx)).await;
+        let read = consign_http::timeout(&**self.client.http().clock(), RECORD, Box::pin(self.follow(id, cx))).await;
         let error = match read.unwrap_or_else(|| Err(late().with_retry(Retry::Backoff).on_read())) {
             // The state comes from the status alone.
-            Ok(record) if record.finished() && record.state() == seen.state() => return Ok(record),
+            Ok(record) if record.finished() && record.state() == seen.state() => return Ok(Some(record)),
             Ok(_) => None,
             Err(error) if error.kind() == ErrorKind::InsufficientCredit && seen.state() == State::Failed => {
                 let mut body = ErrorBody::default();
                 body.code = Some(QUOTA_EXCEEDED.into());
                 body.message = Some(error.message().into());
-                return Ok(snapshot(Record::Refused(body), id));
+                return Ok(Some(snapshot(Record::Refused(body), id)));
             }
             Err(error) => Some(error),
         };
         match (self.whole(id, cx).await, error) {
-            (Ok(record), _) if record.finished() => Ok(record),
-            // Another look may read it.
+            (Ok(record), _) if record.finished() => Ok(Some(record)),
             (_, Some(error)) if matches!(error.retry(), Retry::Backoff | Retry::After(_)) => Err(error),
-            _ => Ok(seen),
+            _ => Ok(None),
         }
     }
 }
@@ -268,9 +331,15 @@ impl Provider for NuMind {
                 Err(error) if matches!(error.status(), Some(404 | 405)) => {
                     // Either there is no such job, or the server is too old for the operation.
                     let options = v0_4::GetApiJobsJobidStatusOptions::default().call(cx.call());
-                    let known = self.client.get_api_jobs_jobid_status(&place.id, options).await.is_ok();
-                    if !known && error.status() == Some(404) {
-                        return Err(error.into());
+                    match self.client.get_api_jobs_jobid_status(&place.id, options).await {
+                        Err(unknown) if unknown.kind() == ErrorKind::NotFound && error.status() == Some(404) => {
+                            return Err(error.into());
+                        }
+                        // Which of the two it is, another try may tell; cancelled it was not.
+                        Err(failed) if matches!(failed.retry(), Retry::Backoff | Retry::After(_)) => {
+                            return Err(failed.with_delivery(Delivery::Rejected).into());
+                        }
+                        _ => {}
                     }
                     let what = "this server cannot cancel jobs: it is older than version 0.3.1";
                     return Err(Error::new(ErrorKind::Unsupported, Delivery::Rejected, what).with_source(error).into());

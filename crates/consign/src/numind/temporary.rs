@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use consign_core::{Cx, Delivery, ErrorKind, Result};
 use consign_http::{DateTime, Error};
 use consign_numind::{v0_2, v0_4};
+use tokio::runtime::Handle;
 
 use super::{Api, NuMind, StructuredExtraction, Template};
 
@@ -12,6 +13,8 @@ use super::{Api, NuMind, StructuredExtraction, Template};
 const PREFIX: &str = "consign-temporary-";
 /// How often a removal is tried, a second and more apart.
 const ATTEMPTS: u32 = 3;
+/// How long a removal may hold up what waits for it. The rest is left to a task.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A project that is removed when this is dropped, unless it was kept.
 pub(super) struct Temporary {
@@ -20,6 +23,8 @@ pub(super) struct Temporary {
     name: String,
     id: Option<String>,
     done: bool,
+    /// Where it is removed if this is dropped outside of a runtime.
+    runtime: Option<Handle>,
 }
 
 impl Temporary {
@@ -31,7 +36,7 @@ impl Temporary {
         cx: &Cx,
     ) -> Result<Self, Error> {
         let name = name(provider.client.http().clock().wall());
-        let mut this = Self { provider: provider.clone(), name, id: None, done: false };
+        let mut this = Self::new(provider, name, None);
         let instructions = spec.instructions.as_deref().unwrap_or_default();
         match provider.create(&this.name, "", template, instructions, cx).await {
             Ok(id) => this.id = Some(id),
@@ -49,7 +54,10 @@ impl Temporary {
     }
     /// One that was made before, perhaps by another process.
     pub(super) fn known(provider: &NuMind, id: String) -> Self {
-        Self { provider: provider.clone(), name: String::new(), id: Some(id), done: false }
+        Self::new(provider, String::new(), Some(id))
+    }
+    fn new(provider: &NuMind, name: String, id: Option<String>) -> Self {
+        Self { provider: provider.clone(), name, id, done: false, runtime: Handle::try_current().ok() }
     }
     pub(super) fn id(&self) -> &str {
         self.id.as_deref().unwrap_or_default()
@@ -59,10 +67,12 @@ impl Temporary {
         self.done = true;
         self.id.take().unwrap_or_default()
     }
-    /// Removes it. What cannot be removed is left, and logged: it costs nothing.
+    /// Removes it; what takes longer goes on in a task. What cannot be removed is left, and logged: it costs nothing.
     pub(super) async fn remove(mut self) {
-        remove(&self.provider, &self.name, self.id.as_deref()).await;
-        self.done = true;
+        let clock = self.provider.client.http().clock().clone();
+        let removal = remove(&self.provider, &self.name, self.id.as_deref());
+        let removed = consign_http::timeout(&*clock, PATIENCE, removal).await;
+        self.done = removed.is_some();
     }
 }
 
@@ -72,7 +82,7 @@ impl Drop for Temporary {
             return;
         }
         let (provider, name, id) = (self.provider.clone(), std::mem::take(&mut self.name), self.id.take());
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        if let Some(runtime) = Handle::try_current().ok().or(self.runtime.take()) {
             runtime.spawn(async move { remove(&provider, &name, id.as_deref()).await });
         }
     }
@@ -81,6 +91,12 @@ impl Drop for Temporary {
 async fn remove(provider: &NuMind, name: &str, id: Option<&str>) {
     for attempt in 1..=ATTEMPTS {
         let found = match id {
+            // Of its name only a ticket tells, and whoever wrote that is not to have other projects deleted.
+            Some(id) if name.is_empty() => match provider.is_temporary(id).await {
+                Ok(true) => Ok(Some(id.to_owned())),
+                Ok(false) => return,
+                Err(error) => Err(error),
+            },
             Some(id) => Ok(Some(id.to_owned())),
             None => provider.project_named(name).await,
         };
@@ -163,6 +179,15 @@ impl NuMind {
         match self.client.delete_api_structured_extraction_structuredprojectid(id, options).await {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
+        }
+    }
+    /// Whether this is a temporary project that is still there.
+    async fn is_temporary(&self, id: &str) -> Result<bool, Error> {
+        let options = v0_4::GetApiStructuredExtractionStructuredprojectidOptions::default();
+        match self.client.get_api_structured_extraction_structuredprojectid(id, options).await {
+            Ok(project) => Ok(project.name.as_deref().is_some_and(|name| name.starts_with(PREFIX))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
         }
     }
     /// The id of the project of this name, if there is one.

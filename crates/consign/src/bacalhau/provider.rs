@@ -352,7 +352,7 @@ impl Provider for Bacalhau {
             let version = self.form(spec).await.map_err(|e| Error::from(unsent(e)))?;
             let mut body = PutJobRequest::new(wire::job(spec, version));
             body.force = spec.settings().is_some_and(|s| s.force).then_some(true);
-            let findable = body.job.name.as_deref().filter(|name| !name.contains('/'));
+            let findable = body.job.name.as_deref().filter(|name| !name.contains('/') && !name.trim().is_empty());
             let by_name = findable.map(|name| Self::ticket_of_name(body.job.namespace.as_deref(), name));
             let sent = self.client.put(&body, PutOptions::default().call(cx.call())).await;
             let sent = sent.and_then(|reply| match &reply.job_id {
@@ -422,7 +422,10 @@ impl Provider for Bacalhau {
                 let ticket = Self::ticket_of_job(job.id.as_deref()?);
                 Some((ticket, snapshot(Record { job, executions: Vec::new(), version })))
             });
-            let (shown, hidden): (Vec<_>, Vec<_>) = found.partition(|(_, seen)| filter.shows(&seen.state()));
+            let fits = |seen: &Snapshot<Self>| {
+                filter.fits(seen.raw().and_then(|record| record.job.labels.as_ref())) && filter.shows(&seen.state())
+            };
+            let (shown, hidden): (Vec<_>, Vec<_>) = found.partition(|(_, seen)| fits(seen));
             Ok(Page::new(shown, next).filtered(hidden.into_iter().map(|(ticket, _)| ticket)))
         })
     }

@@ -68,6 +68,7 @@ async fn refused(archive: Vec<u8>, change: impl Fn(Archive) -> Archive) -> (Erro
     let results = results(archive).await;
     let error = change(results.archives().next().unwrap().clone()).save_to(&inner).await.unwrap_err();
     assert_eq!(tree(folder.path()), [inner], "{error}");
+    assert_eq!(error.ticket(), Some(&Bacalhau::ticket_of_job("j-1")), "{error}");
     (error.kind(), error.message().to_owned())
 }
 
@@ -178,6 +179,13 @@ async fn an_archive_that_explodes_is_stopped_at_its_limits() {
     }
     let many: Vec<_> = (0..50).map(|n| file(&format!("f{n}"), "")).collect();
     assert_eq!(refused(packed(&many), |a| a.most_entries(49)).await.0, ErrorKind::TooLarge);
+    // Folders count, also those that only stand in a name.
+    let deep: Vec<_> = (0..10).map(|n| file(&format!("{n}/a/b/c/d/e"), "")).collect();
+    assert_eq!(refused(packed(&deep), |a| a.most_entries(59)).await.0, ErrorKind::TooLarge);
+    let folder = tempfile::tempdir().unwrap();
+    let all = results(packed(&deep)).await;
+    let archive = all.archives().next().unwrap().clone().most_entries(60);
+    assert_eq!(archive.save_to(folder.path()).await.unwrap().files.len(), 10);
 }
 
 #[tokio::test(start_paused = true)]

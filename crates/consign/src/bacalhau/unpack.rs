@@ -174,7 +174,7 @@ fn unpack(
         }
         count += 1;
         if count > limits.entries {
-            return Err(Fault::Large(format!("there is more in it than {} entries", limits.entries)));
+            return Err(many(limits));
         }
         let kind = entry.header().entry_type();
         match kind {
@@ -205,13 +205,13 @@ fn unpack(
         let to = into.join(&path);
         let folder = kind.is_dir() || text.ends_with('/');
         if folder {
-            fs::create_dir_all(&to).map_err(|e| io("make the folder", &to, e))?;
+            // The folder itself was counted.
+            count += make_folders(into, &path)?.saturating_sub(1);
         } else if matches!(kind, EntryType::Regular | EntryType::Continuous) {
             if path.as_os_str().is_empty() {
                 return Err(Fault::Bad("a file in it has no name".to_owned()));
             }
-            let parent = to.parent().unwrap_or(into);
-            fs::create_dir_all(parent).map_err(|e| io("make the folder", parent, e))?;
+            count += make_folders(into, path.parent().unwrap_or(Path::new("")))?;
             let mut file = fs::File::create_new(&to).map_err(|e| match e.kind() {
                 io::ErrorKind::AlreadyExists => Fault::Bad(format!("{text:?} is in it twice")),
                 _ => io("write", &to, e),
@@ -227,9 +227,33 @@ fn unpack(
             left_out.push(text);
         }
     }
+    if count > limits.entries {
+        return Err(many(limits));
+    }
     // To the end, where the checksum is.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(broken)?;
     Ok((files, left_out))
+}
+
+fn many(limits: Limits) -> Fault {
+    Fault::Large(format!("there is more in it than {} files and folders", limits.entries))
+}
+
+/// Makes the folders of a path that are not there yet; gives how many: a name brings more than one with it.
+fn make_folders(into: &Path, path: &Path) -> Result<u64, Fault> {
+    let (mut at, mut made) = (into.to_owned(), 0);
+    if into.join(path).is_dir() {
+        return Ok(made);
+    }
+    for part in path {
+        at.push(part);
+        match fs::create_dir(&at) {
+            Ok(()) => made += 1,
+            Err(_) if at.is_dir() => {}
+            Err(error) => return Err(Fault::Io("make the folder", at, error)),
+        }
+    }
+    Ok(made)
 }
 
 enum Copy {

@@ -80,7 +80,7 @@ fn every_broken_rule_is_told_at_once_and_nothing_is_sent() {
         .memory("much")
         .disk("1Zb")
         .http_to(["exa mple"])
-        .port(Port::new("lower").fixed(80))
+        .port(Port::new("1st").fixed(80))
         .execution_timeout(secs(10))
         .queue_timeout(secs(5))
         .total_timeout(secs(14))
@@ -201,6 +201,60 @@ fn counts_ports_and_networks_have_their_own_rules() {
     assert_eq!(wrong(&twice, Api::V1), ["Tasks[0].Network.Ports[1].Name"]);
     twice = twice.network("Fast");
     assert!(wrong(&twice, Api::V1).contains(&"Tasks[0].Network.Type".to_owned()));
+}
+
+#[test]
+fn a_port_is_named_as_any_environment_variable() {
+    let named = |name: &str| wrong(echo("x").network("Bridge").port(Port::new(name)), Api::V1);
+    for good in ["http", "_web", "Web_2"] {
+        assert!(named(good).is_empty(), "{good}");
+    }
+    for bad in ["", "2web", "web-2", "wéb"] {
+        assert_eq!(named(bad), ["Tasks[0].Network.Ports[0].Name"], "{bad}");
+    }
+}
+
+#[test]
+fn a_constraint_that_no_node_could_ever_fulfil_is_refused() {
+    let told = |key: &str, operator: &str, values: &[&str]| {
+        let spec = echo("x").constraint(key, operator, values);
+        (wrong(&spec, Api::V1), wrong(&spec, Api::Requester))
+    };
+    for (key, operator, values) in [
+        ("kubernetes.io/arch", "=", &["amd64"][..]),
+        ("GPU-Model", "in", &["a100", "H100_80.g"]),
+        ("gpu", "!=", &[""]),
+        ("memory", "gt", &["16"]),
+        ("gpu", "exists", &[]),
+    ] {
+        assert_eq!(told(key, operator, values), (vec![], vec![]), "{key} {operator} {values:?}");
+    }
+    let long = "x".repeat(64);
+    for (key, operator, values, member) in [
+        ("g pu", "exists", &[][..], "Key"),
+        ("Arch.io/x", "exists", &[], "Key"),
+        (&*long, "exists", &[], "Key"),
+        ("gpu", "=", &["a b"], "Values"),
+        ("gpu", "in", &["a", "b,c"], "Values"),
+        ("gpu", "=", &["-a"], "Values"),
+        ("gpu", "=", &[&*long], "Values"),
+        ("memory", "gt", &["1.5"], "Values"),
+        ("memory", "lt", &["many"], "Values"),
+    ] {
+        let expected = (vec![format!("Constraints[0].{member}")], vec![format!("NodeSelectors[0].{member}")]);
+        assert_eq!(told(key, operator, values), expected, "{key} {operator} {values:?}");
+    }
+}
+
+#[test]
+fn what_grows_when_it_is_written_as_json_counts_as_it_is_sent() {
+    let quotes = echo("x").label("note", "\"".repeat(6_000_000));
+    let params = || echo("x").param("Blob", "x".repeat(11_000_000));
+    let other =
+        Source::Other { kind: "mine".into(), params: Map::from_iter([("Blob".into(), "x".repeat(11_000_000).into())]) };
+    for spec in [quotes, params(), echo("x").input("/a", other)] {
+        assert_eq!(wrong(spec, Api::V1), ["job"]);
+    }
 }
 
 #[test]
@@ -427,6 +481,7 @@ async fn a_raw_job_is_sent_as_it_is_and_has_to_be_one() {
 fn what_may_be_secret_is_not_shown() {
     let spec = echo("x")
         .env("TOKEN", "s3cret-value")
+        .param("EnvironmentVariables", vec!["TOKEN=s3cret-value"])
         .input("/a", Source::url("https://user:pass1234@example.com/x?sig=signature1"))
         .input("/b", Source::bytes("text/plain", "much data ".repeat(1000)));
     let shown = format!("{spec:?} {:?}", JobSpec::from(&spec));

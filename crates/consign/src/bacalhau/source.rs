@@ -161,7 +161,11 @@ impl Source {
     }
     /// How many bytes it brings into the request, roughly.
     pub(crate) fn weight(&self) -> usize {
-        if let Self::Url(text) | Self::Inline(text) = self { text.len() } else { 0 }
+        match self {
+            Self::Url(text) | Self::Inline(text) => text.len(),
+            Self::Other { params, .. } => check::written(params),
+            _ => 0,
+        }
     }
     pub(crate) fn check(&self, member: &str, out: &mut Violations) {
         match self {

@@ -247,6 +247,21 @@ fn a_constraint_that_no_node_could_ever_fulfil_is_refused() {
 }
 
 #[test]
+fn data_that_a_node_cannot_read_is_refused() {
+    let told = |source: Source| wrong(echo("x").input("/in", source), Api::V1);
+    let inline = |url: &str| told(Source::Inline(url.to_owned()));
+    let charset = Source::bytes("text/plain; charset=utf-8", "x");
+    assert_eq!(charset, Source::Inline("data:text/plain;charset=utf-8;base64,eA==".to_owned()));
+    for good in [charset, Source::bytes("", "x"), Source::text("")] {
+        assert!(told(good.clone()).is_empty(), "{good:?}");
+    }
+    assert!(inline("data:,hello%20world").is_empty() && inline("data:;base64,eA==").is_empty());
+    for bad in ["data:text/plain", "data:text/plain,hello world", "data:text,x", "data:text/plain; a=b,x", "http://a"] {
+        assert_eq!(inline(bad), ["Tasks[0].InputSources[0].Source"], "{bad}");
+    }
+}
+
+#[test]
 fn what_grows_when_it_is_written_as_json_counts_as_it_is_sent() {
     let quotes = echo("x").label("note", "\"".repeat(6_000_000));
     let params = || echo("x").param("Blob", "x".repeat(11_000_000));

@@ -66,7 +66,7 @@ impl Bacalhau {
         Ticket::new(Self::NAME, 1, format!("id={id}"))
     }
     /// The ticket of a job, by its name in a namespace, `default` if none is given. A name with a slash cannot be
-    /// found by any path; [`Bacalhau::resolve`] gives a ticket by id.
+    /// found by any path, nor can `.` and `..`; [`Bacalhau::resolve`] gives a ticket by id.
     pub fn ticket_of_name(namespace: Option<&str>, name: &str) -> Ticket {
         Ticket::new(Self::NAME, 1, format!("namespace={}&name={name}", namespace.unwrap_or("default")))
     }
@@ -352,8 +352,15 @@ impl Provider for Bacalhau {
             let version = self.form(spec).await.map_err(|e| Error::from(unsent(e)))?;
             let mut body = PutJobRequest::new(wire::job(spec, version));
             body.force = spec.settings().is_some_and(|s| s.force).then_some(true);
-            let findable = body.job.name.as_deref().filter(|name| !name.contains('/') && !name.trim().is_empty());
-            let by_name = findable.map(|name| Self::ticket_of_name(body.job.namespace.as_deref(), name));
+            let named = body.job.name.as_deref().map(|name| Self::ticket_of_name(body.job.namespace.as_deref(), name));
+            let by_name = named.filter(|ticket| {
+                let found = place(ticket).ok().map(|place| (place.id, place.namespace));
+                let meant = (body.job.name.as_deref(), body.job.namespace.as_deref().or(Some("default")));
+                // No path leads to these.
+                found.is_some_and(|(id, namespace)| {
+                    (Some(id), namespace) == meant && !id.contains('/') && !matches!(id, "." | "..")
+                })
+            });
             let sent = self.client.put(&body, PutOptions::default().call(cx.call())).await;
             let sent = sent.and_then(|reply| match &reply.job_id {
                 Some(_) => Ok(reply),

@@ -88,9 +88,11 @@ impl Source {
     pub fn url(url: impl Into<String>) -> Self {
         Self::Url(url.into())
     }
-    /// Data that travels with the job, of this media type. A request may have 10 MB in all, and the data takes a
+    /// Data that travels with the job, of this media type, such as `text/plain`. A request may have 10 MB in all, and the data takes a
     /// third more than its own size.
     pub fn bytes(media: &str, bytes: impl AsRef<[u8]>) -> Self {
+        // Between parameters there may be blanks elsewhere; in a data: URL a node takes none.
+        let media = media.split(';').map(str::trim).collect::<Vec<_>>().join(";");
         Self::Inline(format!("data:{media};base64,{}", BASE64_STANDARD.encode(bytes)))
     }
     /// A text that travels with the job.
@@ -172,8 +174,8 @@ impl Source {
             Self::Url(url) if !check::is_web_address(url) => {
                 out.add(member, shown(url), "an http or https address with a host");
             }
-            Self::Inline(url) if !url.starts_with("data:") || !url.contains(',') => {
-                out.add(member, shown(url), "a data: URL");
+            Self::Inline(url) if !is_data(url) => {
+                out.add(member, shown(url), "a data: URL without blanks, its media type as text/plain");
             }
             Self::Ipfs(cid) if cid.is_empty() || !cid.bytes().all(|b| b.is_ascii_alphanumeric()) => {
                 out.add(member, cid, "a CID");
@@ -199,6 +201,16 @@ impl Source {
 pub(crate) fn set_members(value: Value) -> Map<String, Value> {
     let Value::Object(members) = value else { return Map::new() };
     members.into_iter().filter(|(_, value)| !value.is_null()).collect()
+}
+
+/// Whether a text is a `data:` URL that a node reads; a job with another fails there.
+fn is_data(url: &str) -> bool {
+    let parts = url.strip_prefix("data:").and_then(|rest| rest.split_once(','));
+    let Some((head, _)) = parts else { return false };
+    let media = head.split(';').next().unwrap_or_default();
+    let named =
+        media.is_empty() || media.split_once('/').is_some_and(|(kind, sub)| !kind.is_empty() && !sub.is_empty());
+    named && !url.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 /// A web address without what may be secret; inline data by its size.

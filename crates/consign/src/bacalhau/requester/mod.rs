@@ -298,8 +298,21 @@ impl Provider for Requester {
         _: bool,
         cx: &'a Cx,
     ) -> BoxFuture<'a, Result<()>> {
-        // A job is its only item.
-        Box::pin(async move { self.stop_with(item.map_or_else(|| place(ticket), Ok)?, None, cx).await.map(drop) })
+        Box::pin(async move {
+            // A job is its only item.
+            let id = item.map_or_else(|| place(ticket), Ok)?;
+            let error = match self.stop_with(id, None, cx).await {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            // A cancellation that arrived although its answer did not: the repeat finds the job at its end.
+            let cancelled = error.kind() == ErrorKind::Conflict
+                && self
+                    .look(&Self::ticket_of_job(id), Look::Now, cx)
+                    .await
+                    .is_ok_and(|s| s.state() == State::Cancelled);
+            if cancelled { Ok(()) } else { Err(error) }
+        })
     }
     /// All at once: there are no pages.
     fn list<'a>(&'a self, filter: &'a JobFilter, _: Option<&'a str>, cx: &'a Cx) -> BoxFuture<'a, Result<Page<Self>>> {

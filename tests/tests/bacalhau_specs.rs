@@ -423,6 +423,23 @@ async fn a_spec_is_sent_to_a_requester_in_the_words_of_its_version() {
     assert!(late["Engine"].is_null() && late["Verifier"].is_null() && late["Docker"].is_null());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_size_is_spelt_as_a_requester_reads_it() {
+    for (given, wanted) in [
+        ("512Mb", "512MB"),
+        ("1 Gi", "1G"),
+        ("64000k", "64000K"),
+        ("100", "100"),
+        ("1.5 GiB", "1610612736B"),
+        ("0.5k", "512B"),
+        ("0.25", "1B"),
+    ] {
+        let envelope = sent_to_requester(echo("x").memory(given).disk(given), "v0.3.25").await;
+        let resources = &envelope["job_create_payload"]["Spec"]["Resources"];
+        assert_eq!((&resources["Memory"], &resources["Disk"]), (&json!(wanted), &json!(wanted)), "{given}");
+    }
+}
+
 #[test]
 fn a_stored_spec_is_read_back_without_loss_and_unknown_members_are_an_error() {
     let Source::Local(mut local) = Source::local("/d") else { unreachable!() };

@@ -16,10 +16,10 @@ use serde_json::json;
 use tar::{EntryType, Header};
 
 /// One entry of an archive, whatever its name.
-fn entry(name: &str, kind: EntryType, content: &[u8]) -> Vec<u8> {
+fn entry(name: impl AsRef<[u8]>, kind: EntryType, content: &[u8]) -> Vec<u8> {
     let mut header = Header::new_ustar();
-    let bytes = &mut header.as_old_mut().name;
-    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    let (bytes, name) = (&mut header.as_old_mut().name, name.as_ref());
+    bytes[..name.len()].copy_from_slice(name);
     header.set_entry_type(kind);
     header.set_size(content.len() as u64);
     header.set_mode(0o777);
@@ -163,6 +163,25 @@ async fn names_of_other_systems_become_harmless_and_stay_apart() {
         assert!(!matches!(own.split('.').next().unwrap(), "CON" | "nul"), "{own}");
         assert_eq!(std::fs::read_to_string(path).unwrap(), name);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_that_are_no_text_stay_apart_and_long_ones_are_told_in_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = |kind| entry("././@LongLink", kind, &[b'x'; 60_000]);
+    let archive = packed(&[
+        entry(b"caf\xe9.txt", EntryType::Regular, b"1"),
+        entry(b"caf\xe8.txt", EntryType::Regular, b"2"),
+        long(EntryType::GNULongName),
+        entry("link", EntryType::Symlink, b""),
+    ]);
+    let results = results(archive).await;
+    let unpacked = results.archives().next().unwrap().save_to(folder.path()).await.unwrap();
+    let names: Vec<_> = unpacked.files.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["caf%E9.txt", "caf%E8.txt"]);
+    assert_eq!(unpacked.left_out.iter().map(String::len).collect::<Vec<_>>(), [240]);
+    let climbing = entry("././@LongLink", EntryType::GNULongName, &"../".repeat(20_000).into_bytes());
+    assert!(refused(packed(&[climbing, file("y", "x")]), |a| a).await.1.len() < 500);
 }
 
 #[tokio::test(start_paused = true)]

@@ -215,7 +215,7 @@ pub struct Unpacked {
     pub folder: PathBuf,
     /// The files in it, in the order of the archive.
     pub files: Vec<PathBuf>,
-    /// The names of links and special files, which were left out.
+    /// The names of links and special files, which were left out; of long ones the beginning.
     pub left_out: Vec<String>,
 }
 

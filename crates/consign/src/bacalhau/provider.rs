@@ -363,8 +363,8 @@ impl Provider for Bacalhau {
             });
             let sent = self.client.put(&body, PutOptions::default().call(cx.call())).await;
             let sent = sent.and_then(|reply| match &reply.job_id {
-                Some(_) => Ok(reply),
-                None => Err(reply.unusable("the server accepted it, but its answer names no job").for_operation("put")),
+                Some(id) if !id.trim().is_empty() => Ok(reply),
+                _ => Err(reply.unusable("the server accepted it, but its answer names no job").for_operation("put")),
             });
             let reply = match sent {
                 Ok(reply) => reply,

@@ -13,6 +13,9 @@ use super::Unpacked;
 /// The longest extension header that is read: names longer than this are longer than any system's.
 const EXTENSION: u64 = 64 * 1024;
 
+/// The longest part of a name that is told, in characters.
+const SHOWN: usize = 240;
+
 /// How much an archive may unpack to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -199,7 +202,7 @@ fn unpack(
             _ => {}
         }
         let name = name.take().unwrap_or_else(|| entry.header().path_bytes().into_owned());
-        let text = String::from_utf8_lossy(&name).into_owned();
+        let text = text_of(&name);
         let path = inside(&text)?;
         let io = |what, path: &Path, error| Fault::Io(what, path.to_owned(), error);
         let to = into.join(&path);
@@ -213,7 +216,7 @@ fn unpack(
             }
             count += make_folders(into, path.parent().unwrap_or(Path::new("")))?;
             let mut file = fs::File::create_new(&to).map_err(|e| match e.kind() {
-                io::ErrorKind::AlreadyExists => Fault::Bad(format!("{text:?} is in it twice")),
+                io::ErrorKind::AlreadyExists => Fault::Bad(format!("{:?} is in it twice", shown(&text))),
                 _ => io("write", &to, e),
             })?;
             let wanted = entry.size();
@@ -224,7 +227,7 @@ fn unpack(
             })?;
             files.push(path);
         } else {
-            left_out.push(text);
+            left_out.push(shown(&text));
         }
     }
     if count > limits.entries {
@@ -291,16 +294,32 @@ fn extension(entry: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// A name as text. Bytes that are none become `%XX`, so that different names stay different.
+fn text_of(name: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in name.utf8_chunks() {
+        text.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("%{byte:02X}")));
+    }
+    text
+}
+
+/// As much of a name as is kept to be told: there may be many, and long ones.
+fn shown(name: &str) -> String {
+    name.chars().take(SHOWN).collect()
+}
+
 /// The path that a name of an archive has in the folder: harmless parts only. A name that leads out is refused.
 fn inside(name: &str) -> Result<PathBuf, Fault> {
     let mut path = PathBuf::new();
+    let out = || Err(Fault::Bad(format!("the name {:?} in it leads out of the folder", shown(name))));
     if name.starts_with('/') {
-        return Err(Fault::Bad(format!("the name {name:?} in it leads out of the folder")));
+        return out();
     }
     for part in name.split('/') {
         match part {
             "" | "." => {}
-            ".." => return Err(Fault::Bad(format!("the name {name:?} in it leads out of the folder"))),
+            ".." => return out(),
             part => path.push(match part.strip_prefix('.') {
                 Some(rest) if !rest.starts_with('.') => format!(".{}", safe_file_name(rest)),
                 _ => safe_file_name(part),

@@ -230,6 +230,21 @@ async fn what_is_no_whole_archive_is_an_error_and_leaves_nothing() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_stands_in_the_way_is_found_before_anything_is_replaced() {
+    for (in_the_way, archive) in [("e-1/b", ["a", "b"]), ("e-1/c/b", ["a", "c/b"])] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join(in_the_way)).unwrap();
+        std::fs::write(folder.path().join("e-1/a"), "mine").unwrap();
+        let before = tree(folder.path());
+        let all = results(packed(&archive.map(|name| file(name, "new")))).await;
+        let error = all.archives().next().unwrap().save_to(folder.path()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert_eq!(tree(folder.path()), before);
+        assert_eq!(std::fs::read_to_string(folder.path().join("e-1/a")).unwrap(), "mine");
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test(start_paused = true)]
 async fn a_link_that_is_there_already_is_not_followed() {

@@ -113,17 +113,32 @@ fn place_all(content: &Path, place: &Path, files: &[PathBuf]) -> Result<(), Faul
     if fs::symlink_metadata(place).is_err() {
         return fs::rename(content, place).map_err(|e| io("write", place, e));
     }
-    for file in files {
-        // Every folder on the way is one, and no link to elsewhere.
+    let folders = |file: &Path| {
         let mut folders = vec![place.to_owned()];
         for part in file.parent().into_iter().flat_map(Path::iter) {
             folders.push(folders[folders.len() - 1].join(part));
         }
-        for folder in &folders {
-            match fs::symlink_metadata(folder) {
+        folders
+    };
+    // Whatever stands in the way is found before anything is replaced: every folder on the way is one, and no link to
+    // elsewhere, and no folder is where a file goes.
+    for file in files {
+        for folder in folders(file) {
+            if fs::symlink_metadata(&folder).is_ok_and(|facts| !facts.is_dir()) {
+                return Err(io("write into", &folder, io::ErrorKind::NotADirectory.into()));
+            }
+        }
+        let to = place.join(file);
+        if fs::symlink_metadata(&to).is_ok_and(|facts| facts.is_dir()) {
+            return Err(io("write", &to, io::ErrorKind::IsADirectory.into()));
+        }
+    }
+    for file in files {
+        for folder in folders(file) {
+            match fs::symlink_metadata(&folder) {
                 Ok(facts) if facts.is_dir() => {}
-                Ok(_) => return Err(io("write into", folder, io::ErrorKind::NotADirectory.into())),
-                Err(_) => fs::create_dir(folder).map_err(|e| io("make the folder", folder, e))?,
+                Ok(_) => return Err(io("write into", &folder, io::ErrorKind::NotADirectory.into())),
+                Err(_) => fs::create_dir(&folder).map_err(|e| io("make the folder", &folder, e))?,
             }
         }
         let to = place.join(file);

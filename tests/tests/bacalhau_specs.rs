@@ -262,6 +262,19 @@ fn data_that_a_node_cannot_read_is_refused() {
 }
 
 #[test]
+fn sources_that_are_spelt_in_an_unusual_way_are_taken() {
+    let base64 = "uAXASIOnwsKTzY3lR0BT_Z-1";
+    for good in
+        [Source::url("HTTPS://Example.com/X"), Source::ipfs(base64), Source::local("D:\\data"), Source::local("d:/x")]
+    {
+        assert!(wrong(echo("x").input("/in", good.clone()), Api::V1).is_empty(), "{good:?}");
+    }
+    for bad in [Source::url("://a"), Source::ipfs("a/b"), Source::local("D:data"), Source::local("")] {
+        assert_eq!(wrong(echo("x").input("/in", bad.clone()), Api::V1).len(), 1, "{bad:?}");
+    }
+}
+
+#[test]
 fn what_grows_when_it_is_written_as_json_counts_as_it_is_sent() {
     let quotes = echo("x").label("note", "\"".repeat(6_000_000));
     let params = || echo("x").param("Blob", "x".repeat(11_000_000));

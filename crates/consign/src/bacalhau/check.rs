@@ -428,7 +428,8 @@ fn is_size(text: &str) -> bool {
 
 /// Whether a text is an `http` or `https` address with a host.
 pub(crate) fn is_web_address(url: &str) -> bool {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let known = |scheme: &&str| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let rest = url.split_once("://").filter(|(scheme, _)| known(scheme)).map(|(_, rest)| rest);
     let sane = !url.contains(|c: char| c.is_whitespace() || c.is_control());
     sane && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#', ':']))
 }
@@ -460,7 +461,7 @@ mod tests {
 
     #[test]
     fn an_address_of_the_web_has_a_scheme_and_a_host() {
-        for good in ["http://a", "https://example.com/x?y=1"] {
+        for good in ["http://a", "https://example.com/x?y=1", "HTTPS://EXAMPLE.COM/"] {
             assert!(is_web_address(good), "{good}");
         }
         for bad in ["", "http://", "https:///x", "ftp://a", "example.com", "http://a b"] {

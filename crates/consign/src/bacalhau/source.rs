@@ -177,10 +177,12 @@ impl Source {
             Self::Inline(url) if !is_data(url) => {
                 out.add(member, shown(url), "a data: URL without blanks, its media type as text/plain");
             }
-            Self::Ipfs(cid) if cid.is_empty() || !cid.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+            Self::Ipfs(cid)
+                if cid.is_empty() || !cid.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) =>
+            {
                 out.add(member, cid, "a CID");
             }
-            Self::Local(local) if !local.path.starts_with('/') => {
+            Self::Local(local) if !is_absolute(&local.path) => {
                 out.add(format!("{member}.SourcePath"), &local.path, "an absolute path");
             }
             Self::S3(s3) => {
@@ -201,6 +203,12 @@ impl Source {
 pub(crate) fn set_members(value: Value) -> Map<String, Value> {
     let Value::Object(members) = value else { return Map::new() };
     members.into_iter().filter(|(_, value)| !value.is_null()).collect()
+}
+
+/// Whether a path is absolute on a node, whose system may be another than ours.
+fn is_absolute(path: &str) -> bool {
+    let drive = |b: &[u8]| b.len() > 2 && b[0].is_ascii_alphabetic() && b[1] == b':' && matches!(b[2], b'/' | b'\\');
+    path.starts_with('/') || drive(path.as_bytes())
 }
 
 /// Whether a text is a `data:` URL that a node reads; a job with another fails there.

@@ -4,8 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use consign::bacalhau::DockerJob;
 use consign::civitai::Civitai;
+use consign::numind::ContentExtraction;
 use consign::{Job, Jobs, WaitPolicy};
+use consign_sim::Durations;
+use consign_tests::many::Seen;
 use consign_tests::{in_process, many, measured, plain};
 
 const JOBS: usize = 10_000;
@@ -15,10 +19,7 @@ fn main() {
         return;
     }
     let (polled, held) = (WaitPolicy::default().hold(false), WaitPolicy::default());
-    println!(
-        "{:<28} {:>9} {:>12} {:>10} {:>16}",
-        "jobs of Civitai", "ends seen", "requests/job", "late", "on the processor"
-    );
+    println!("{:<34} {:>9} {:>12} {:>10} {:>16}", "jobs", "ends seen", "requests/job", "late", "on the processor");
     // Long jobs are looked at ten times as often; fewer of them show the same.
     for (count, median, sigma, way, policy) in
         [(JOBS, 20, 0.8, "polled", polled), (JOBS, 20, 0.8, "32 held", held), (JOBS / 4, 1200, 1.0, "polled", polled)]
@@ -30,14 +31,70 @@ fn main() {
             let all = many::submit(&jobs, count).await;
             many::watch(&sim, &jobs, all, policy).await
         });
-        let (requests, late) = (seen.requests as f64 / count as f64, seen.late.as_secs_f64() / seen.ends as f64);
-        let name = format!("{count} of {median} s, {way}");
-        let taken = (measured::on_processor() - start).as_secs_f64();
-        println!("{name:<28} {:>9} {requests:>12.1} {late:>8.1} s {taken:>14.1} s", seen.ends);
-        assert_eq!(seen.ends, count, "every end is seen");
+        tell(&format!("civitai, {count} of {median} s, {way}"), count, &seen, start);
     }
+    others();
     measured::judge("bytes a polled job, found by its ticket", memory(false), 1024.0);
     measured::judge("bytes a polled job, just submitted", memory(true), 1024.0);
+}
+
+fn tell(name: &str, count: usize, seen: &Seen, start: Duration) {
+    let (requests, late) = (seen.requests as f64 / count as f64, seen.late.as_secs_f64() / seen.ends as f64);
+    let taken = (measured::on_processor() - start).as_secs_f64();
+    println!("{name:<34} {:>9} {requests:>12.1} {late:>8.1} s {taken:>14.1} s", seen.ends);
+    assert_eq!(seen.ends, count, "every end is seen");
+}
+
+/// Ten thousand jobs of 20 s of each other provider, by the ways of looking that it has.
+fn others() {
+    let durations = Durations::LogNormal { median: Duration::from_secs(20), sigma: 0.8 };
+    let polled = WaitPolicy::default().hold(false);
+    let start = measured::on_processor();
+    let seen = runtime().block_on(async {
+        let sim = consign_sim::Bacalhau::builder().seed(11).workers(JOBS).durations(durations).ledger_limit(0);
+        let sim = sim.build();
+        let jobs = consign_tests::bacalhau::jobs(&sim);
+        let mut all = Vec::with_capacity(JOBS);
+        for _ in 0..JOBS {
+            let spec = DockerJob::new("busybox").cpu("1m").memory("1Mb").execution_timeout(Duration::from_secs(86_400));
+            all.push(jobs.submit(spec).await.expect("a job"));
+        }
+        many::watch(&sim, &jobs, all, polled).await
+    });
+    tell(&format!("bacalhau, {JOBS} of 20 s, polled"), JOBS, &seen, start);
+
+    let hour = Duration::from_secs(3600);
+    for (count, spaced, policy) in [(JOBS, false, polled), (JOBS / 100, true, WaitPolicy::default().outage(hour))] {
+        let start = measured::on_processor();
+        let seen = runtime().block_on(async {
+            let sim = consign_sim::Chutes::builder().seed(11).workers(count).durations(durations).ledger_limit(0);
+            let sim = sim.build();
+            let jobs = consign_tests::chutes::builder(&sim);
+            let jobs = if spaced { jobs } else { jobs.spacing(Duration::ZERO) }.build();
+            let mut all = Vec::with_capacity(count);
+            for _ in 0..count {
+                all.push(jobs.submit(consign_tests::chutes::train()).await.expect("a job"));
+            }
+            many::watch(&sim, &jobs, all, policy).await
+        });
+        let way = if spaced { "1 request/s" } else { "polled" };
+        tell(&format!("chutes, {count} of 20 s, {way}"), count, &seen, start);
+    }
+
+    for (way, policy) in [("polled", polled), ("32 streams", WaitPolicy::default())] {
+        let start = measured::on_processor();
+        let seen = runtime().block_on(async {
+            let sim = consign_sim::NuMind::builder().seed(11).workers(JOBS).durations(durations).ledger_limit(0);
+            let sim = sim.build();
+            let jobs = consign_tests::numind::at(&sim);
+            let mut all = Vec::with_capacity(JOBS);
+            for _ in 0..JOBS {
+                all.push(jobs.submit(ContentExtraction::new("a line")).await.expect("a job"));
+            }
+            many::watch(&sim, &jobs, all, policy).await
+        });
+        tell(&format!("numind, {JOBS} of 20 s, {way}"), JOBS, &seen, start);
+    }
 }
 
 fn runtime() -> tokio::runtime::Runtime {

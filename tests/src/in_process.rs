@@ -63,15 +63,9 @@ pub fn keep_listening() {
 /// The provider at `sim`.
 #[cfg(feature = "civitai")]
 pub fn provider(sim: &consign_sim::Civitai) -> Civitai {
-    provider_with(sim, "test-token-0123456789")
-}
-
-/// The provider at `sim`, with another token.
-#[cfg(feature = "civitai")]
-pub fn provider_with(sim: &consign_sim::Civitai, token: &str) -> Civitai {
     keep_listening();
     let now: SystemTime = sim.now();
-    let builder = Civitai::builder().base_url("http://civitai.invalid").token(token);
+    let builder = Civitai::builder().base_url("http://civitai.invalid").token("test-token-0123456789");
     builder.transport(wire(sim)).clock(consign_http::TokioClock::starting_at(now)).build().expect("a provider")
 }
 

@@ -8,7 +8,6 @@ pub mod bare;
 pub mod chutes;
 pub mod conformance;
 pub mod in_process;
-#[cfg(feature = "civitai")]
 pub mod many;
 pub mod measured;
 #[cfg(feature = "numind")]

@@ -2,8 +2,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+#[cfg(feature = "civitai")]
 use consign::civitai::{Civitai, TextToImage};
-use consign::{Event, Job, Jobs, WaitPolicy};
+use consign::{Event, Job, Jobs, Provider, WaitPolicy};
+use consign_sim::Simulator;
+#[cfg(feature = "civitai")]
 use consign_sim::{Civitai as Sim, Durations};
 
 /// What a run over many jobs showed.
@@ -17,12 +20,14 @@ pub struct Seen {
     pub late: Duration,
 }
 
+#[cfg(feature = "civitai")]
 /// A simulator with room for `jobs` at once, of lognormal durations around `median`.
 pub fn sim(jobs: usize, median: Duration, sigma: f64) -> Sim {
     let durations = Durations::LogNormal { median, sigma };
     Sim::builder().seed(11).workers(jobs).queue(0, 0).durations(durations).ledger_limit(0).build()
 }
 
+#[cfg(feature = "civitai")]
 /// Submits `count` jobs of one item each.
 pub async fn submit(jobs: &Jobs<Civitai>, count: usize) -> Vec<Job<Civitai>> {
     let mut out = Vec::with_capacity(count);
@@ -34,9 +39,74 @@ pub async fn submit(jobs: &Jobs<Civitai>, count: usize) -> Vec<Job<Civitai>> {
     out
 }
 
-/// Watches `jobs` to their ends.
-pub async fn watch(sim: &Sim, jobs: &Jobs<Civitai>, all: Vec<Job<Civitai>>, policy: WaitPolicy) -> Seen {
-    let before = sim.ledger().len();
+/// A simulator that many jobs are watched on.
+pub trait Place: Simulator {
+    /// The simulated time since it was made.
+    fn elapsed(&self) -> Duration;
+    /// How many requests it has had.
+    fn requests(&self) -> u64;
+    /// When each job that has ended did, by its id.
+    fn ends(&self) -> HashMap<String, Duration>;
+}
+
+#[cfg(feature = "civitai")]
+impl Place for consign_sim::Civitai {
+    fn elapsed(&self) -> Duration {
+        Self::elapsed(self)
+    }
+    fn requests(&self) -> u64 {
+        self.ledger().len()
+    }
+    fn ends(&self) -> HashMap<String, Duration> {
+        self.jobs().into_iter().filter_map(|job| Some((job.id, job.events.last()?.0))).collect()
+    }
+}
+
+#[cfg(feature = "chutes")]
+impl Place for consign_sim::Chutes {
+    fn elapsed(&self) -> Duration {
+        Self::elapsed(self)
+    }
+    fn requests(&self) -> u64 {
+        self.ledger().len()
+    }
+    fn ends(&self) -> HashMap<String, Duration> {
+        self.jobs().into_iter().filter_map(|job| Some((job.id, job.events.last()?.0))).collect()
+    }
+}
+
+#[cfg(feature = "numind")]
+impl Place for consign_sim::NuMind {
+    fn elapsed(&self) -> Duration {
+        Self::elapsed(self)
+    }
+    fn requests(&self) -> u64 {
+        self.ledger().len()
+    }
+    fn ends(&self) -> HashMap<String, Duration> {
+        self.jobs().into_iter().filter_map(|job| Some((job.id, job.ended?))).collect()
+    }
+}
+
+#[cfg(feature = "bacalhau")]
+impl Place for consign_sim::Bacalhau {
+    fn elapsed(&self) -> Duration {
+        Self::elapsed(self)
+    }
+    fn requests(&self) -> u64 {
+        self.ledger().len()
+    }
+    fn ends(&self) -> HashMap<String, Duration> {
+        let start = self.now() - self.elapsed();
+        let start = start.duration_since(std::time::UNIX_EPOCH).expect("a date of today");
+        let ended = |job: &serde_json::Value| Some(Duration::from_nanos(job["ModifyTime"].as_u64()?) - start);
+        self.jobs().into_iter().filter_map(|job| Some((job.id, ended(&job.record)?))).collect()
+    }
+}
+
+/// Watches `all` to their ends.
+pub async fn watch<S: Place, P: Provider>(sim: &S, jobs: &Jobs<P>, all: Vec<Job<P>>, policy: WaitPolicy) -> Seen {
+    let before = sim.requests();
     let mut seen = Seen::default();
     let mut ended_at = HashMap::new();
     let mut watch = jobs.watch_all_with(all, policy);
@@ -46,10 +116,9 @@ pub async fn watch(sim: &Sim, jobs: &Jobs<Civitai>, all: Vec<Job<Civitai>>, poli
             assert!(ended_at.insert(index, (id, sim.elapsed())).is_none(), "job {index} ended twice");
         }
     }
-    seen.requests = sim.ledger().len() - before;
+    seen.requests = sim.requests() - before;
     seen.ends = ended_at.len();
-    let truth: HashMap<String, Duration> =
-        sim.jobs().into_iter().filter_map(|job| Some((job.id, job.events.last()?.0))).collect();
+    let truth = sim.ends();
     seen.late = ended_at.values().map(|(id, at)| at.saturating_sub(truth[id])).sum();
     seen
 }

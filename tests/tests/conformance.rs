@@ -22,12 +22,13 @@ async fn conforms<P: Subject>(bench: Bench<P>) {
 #[tokio::test(start_paused = true)]
 async fn civitai_conforms_in_every_step() {
     use consign::civitai::Civitai;
-    use consign_tests::in_process::provider_with;
+    use consign_sim::Civitai as Sim;
 
-    let sim = consign_sim::Civitai::builder().seed(3).account("me", &["a-known-token"], None).build();
-    let nowhere = Civitai::builder().base_url("http://civitai.invalid").token("x").transport(nobody()).build().unwrap();
-    let bench = Bench::new(provider_with(&sim, "a-known-token"), nowhere, false);
-    conforms(bench.faults(sim.faults()).stranger(provider_with(&sim, "another-token"))).await;
+    let sim = Sim::builder().seed(3).account("me", &["a-known-token"], None).build();
+    let at = |token: &str| Civitai::builder().base_url(Sim::URL).token(token).clock(clock(&sim));
+    let nowhere = at("x").transport(nobody()).build().unwrap();
+    let bench = Bench::new(at("a-known-token").transport(wire(&sim)).build().unwrap(), nowhere, false);
+    conforms(bench.faults(sim.faults()).stranger(at("another-token").transport(wire(&sim)).build().unwrap())).await;
 }
 
 #[cfg(feature = "bacalhau")]

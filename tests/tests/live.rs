@@ -79,6 +79,7 @@ fn nobody() -> String {
 }
 
 /// A credential from the provider's own variable; a simulator takes any.
+#[cfg(any(feature = "chutes", feature = "civitai", feature = "numind"))]
 fn credential(variables: &[&str], otherwise: &str) -> String {
     variables.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| otherwise.to_owned())
 }

@@ -90,7 +90,8 @@ impl<'de> Visitor<'de> for TimeSpanVisitor {
 }
 
 /// A file that a job makes, such as a picture. `null` is `None`, and is written back as `null`.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Its `Debug` output leaves the signature out of the address.
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Blob {
     /// `blobKey`: key of the blob; known before the file exists.
@@ -105,6 +106,22 @@ pub struct Blob {
     pub extra: Map<String, Value>,
     /// Which of the four members came as `null`, as bits in the order of [`MEMBERS`].
     nulls: u8,
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |url: &String| match url.split_once('?') {
+            Some((place, _)) => format!("{place}?…"),
+            None => url.clone(),
+        };
+        f.debug_struct("Blob")
+            .field("blob_key", &self.blob_key)
+            .field("available", &self.available)
+            .field("blob_url", &self.blob_url.as_ref().map(shown))
+            .field("blob_url_expiration_date", &self.blob_url_expiration_date)
+            .field("extra", &self.extra)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The described members of a [`Blob`].

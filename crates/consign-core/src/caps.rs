@@ -23,7 +23,7 @@ pub struct Caps {
     pub list: bool,
     /// The price can be had without submitting.
     pub price: bool,
-    /// Results can be fetched as files.
+    /// Results can be had: as files, or as a value of the provider's own type.
     pub outputs: bool,
     /// What jobs print can be read while they run.
     pub logs: bool,
@@ -127,7 +127,7 @@ pub trait Query: Provider {}
 pub trait List: Provider {}
 /// The provider tells a price without submitting.
 pub trait Priced: Provider {}
-/// The provider's results can be fetched as files.
+/// The provider's results can be had: as files, or as a value of its own type.
 pub trait Outputs: Provider {}
 /// The provider shows what jobs print while they run.
 pub trait Logs: Provider {}

@@ -3,6 +3,13 @@
 //! Each provider is a module behind a feature of its name; none is on by default. The calls are the
 //! same everywhere, and each provider's own features stay typed in its module.
 //!
+//! | module | what runs there |
+//! |---|---|
+//! | `bacalhau` | containers and WebAssembly modules, by the orchestrator's interface (v1) or the older requester |
+//! | `chutes` | job methods of deployed chutes; the runner's side too |
+//! | `civitai` | picture generation |
+//! | `numind` | typed extraction, Markdown and templates out of documents |
+//!
 //! ```no_run
 //! # #[cfg(feature = "civitai")] mod example {
 //! use std::time::Duration;
@@ -21,6 +28,9 @@
 //! # Ok(()) }
 //! # }
 //! ```
+//!
+//! A program can choose its provider at run time: [`DynJobs`] submits typed specs or JSON, [`DynJob`]s of
+//! several providers are held in one list and followed in one stream, and a [`Ticket`] finds a job again.
 //!
 //! What holds on every provider:
 //! - A submission whose fate is unknown is never repeated: [`Error::delivery`] says so.

@@ -22,12 +22,20 @@ pub(super) fn steps<P: Subject>() -> Vec<Step<P>> {
 fn table() -> Vec<(&'static str, Fault, ErrorKind)> {
     vec![
         ("400", Fault::status(400), ErrorKind::InvalidRequest),
+        ("401", Fault::status(401), ErrorKind::Unauthorized),
+        ("402", Fault::status(402), ErrorKind::InsufficientCredit),
         ("403", Fault::status(403), ErrorKind::Forbidden),
+        ("408", Fault::status(408), ErrorKind::Timeout),
+        ("409", Fault::status(409), ErrorKind::Conflict),
         ("429", Fault::status(429).retry_after(3600), ErrorKind::RateLimited),
         ("500", Fault::status(500), ErrorKind::Server),
+        ("503", Fault::status(503), ErrorKind::Gateway),
+        ("504 with a page", Fault::html(504), ErrorKind::Gateway),
         ("502 with a page", Fault::html(502), ErrorKind::Gateway),
         ("200 with a page", Fault::html(200), ErrorKind::Decode),
         ("a truncated answer", Fault::truncate(9), ErrorKind::Decode),
+        ("no answer", Fault::hang(), ErrorKind::Timeout),
+        ("a refused connection", Fault::drop_before(), ErrorKind::Transport),
         ("a lost answer", Fault::lose_reply(), ErrorKind::Transport),
     ]
 }

@@ -49,6 +49,14 @@ fn a_result_is_written_back_in_the_form_in_which_it_came() {
 }
 
 #[test]
+fn a_blob_shows_where_it_lies_and_not_how_its_address_is_signed() {
+    let text = r#"{"blobKey":"A","available":true,"blobUrl":"https://blobs.example.net/A?sig=s3cret"}"#;
+    let blob: JobResult = serde_json::from_str(text).unwrap();
+    let shown = format!("{blob:?}");
+    assert!(shown.contains("https://blobs.example.net/A?…") && !shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
 fn blobs_are_typed_in_both_forms_and_only_they_are() {
     let read = |text: &str| serde_json::from_str::<JobResult>(text).unwrap();
     let one = read(r#"{"blobKey":"A","available":true,"blobUrl":"u","blobUrlExpirationDate":"d","width":1}"#);

@@ -111,6 +111,18 @@ async fn numbers_of_execution_states_are_read_by_the_servers_version() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_version_that_was_seen_holds_for_answers_that_name_none() {
+    let jobs = scripted(|request| match request.uri().path() {
+        "/api/v1/agent/version" => json(200, &json!({"GitVersion": "v1.5.1"})),
+        _ => json(200, &job("Completed", "", json!([execution("e-1", 7, "", 1)]))),
+    });
+    jobs.provider().server_version().await.unwrap();
+    let snapshot = jobs.attach(consign::bacalhau::Bacalhau::ticket_of_job("j-1")).unwrap().look().await.unwrap();
+    let record = snapshot.raw().unwrap();
+    assert_eq!(record.state_of(&record.executions[0]).as_str(), "Completed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_cannot_give_executions_with_the_job_is_asked_for_them_at_the_end() {
     let jobs = scripted(|request| match request.uri().path() {
         "/api/v1/orchestrator/jobs/j-1" => json(200, &json!({"Job": {"ID": "j-1", "State": {"StateType": "Failed"}}})),

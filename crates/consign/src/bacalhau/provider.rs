@@ -190,12 +190,13 @@ impl Bacalhau {
     pub(crate) fn learned(&self, version: Option<ServerVersion>) {
         *self.known() = Some(version);
     }
+    /// The version that an answer names, else the one that was seen before: something between may drop headers.
     fn saw(&self, headers: &HeaderMap) -> Option<ServerVersion> {
         let version = ServerVersion::of(headers);
         if version.is_some() {
             self.learned(version);
         }
-        version
+        version.or_else(|| self.known().flatten())
     }
     /// The version of the server, where a spec looks different for an older one; otherwise not asked for.
     async fn form(&self, spec: &JobSpec) -> Result<Option<ServerVersion>> {

@@ -220,7 +220,8 @@ impl<E> EngineJob<E> {
         self
     }
     /// Runs only on nodes of which this holds. The operators are `=`, `==`, `!=`, `in`, `notin`, `exists`, `!`, `gt`
-    /// and `lt`; others are refused here, because a server would leave the job waiting for ever.
+    /// and `lt`; others are refused here, because a server would leave the job waiting for ever, and so are names and
+    /// values that no label can have.
     #[must_use]
     pub fn constraint(mut self, label: impl Into<String>, operator: impl Into<Operator>, values: &[&str]) -> Self {
         let values = values.iter().map(|value| (*value).to_owned()).collect();

@@ -66,7 +66,8 @@ impl Bacalhau {
         Ticket::new(Self::NAME, 1, format!("id={id}"))
     }
     /// The ticket of a job, by its name in a namespace, `default` if none is given. A name with a slash cannot be
-    /// found by any path, nor can `.` and `..`; [`Bacalhau::resolve`] gives a ticket by id.
+    /// found by any path, nor can `.` and `..`, and servers before 1.8 find none; [`Bacalhau::resolve`] gives a ticket by
+    /// id.
     pub fn ticket_of_name(namespace: Option<&str>, name: &str) -> Ticket {
         Ticket::new(Self::NAME, 1, format!("namespace={}&name={name}", namespace.unwrap_or("default")))
     }
@@ -205,6 +206,11 @@ impl Bacalhau {
         };
         let differs = matches!(spec, JobSpec::Wasm(_)) || local(spec);
         if differs { self.server_version().await } else { Ok(None) }
+    }
+    /// Whether jobs are found by their names; so it is taken if the version cannot be had.
+    async fn finds_names(&self) -> bool {
+        let version = self.server_version().await.ok().flatten();
+        version.is_none_or(|version| version >= ServerVersion::new(1, 8, 0))
     }
     async fn get(
         &self,
@@ -362,6 +368,11 @@ impl Provider for Bacalhau {
                     (Some(id), namespace) == meant && !id.contains('/') && !matches!(id, "." | "..")
                 })
             });
+            // Before 1.8 servers find no job by its name.
+            let by_name = match by_name {
+                Some(ticket) => self.finds_names().await.then_some(ticket),
+                None => None,
+            };
             let sent = self.client.put(&body, PutOptions::default().call(cx.call())).await;
             let sent = sent.and_then(|reply| match &reply.job_id {
                 Some(id) if !id.trim().is_empty() => Ok(reply),

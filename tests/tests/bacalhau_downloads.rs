@@ -16,10 +16,10 @@ use serde_json::json;
 use tar::{EntryType, Header};
 
 /// One entry of an archive, whatever its name.
-fn entry(name: &str, kind: EntryType, content: &[u8]) -> Vec<u8> {
+fn entry(name: impl AsRef<[u8]>, kind: EntryType, content: &[u8]) -> Vec<u8> {
     let mut header = Header::new_ustar();
-    let bytes = &mut header.as_old_mut().name;
-    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    let (bytes, name) = (&mut header.as_old_mut().name, name.as_ref());
+    bytes[..name.len()].copy_from_slice(name);
     header.set_entry_type(kind);
     header.set_size(content.len() as u64);
     header.set_mode(0o777);
@@ -68,6 +68,7 @@ async fn refused(archive: Vec<u8>, change: impl Fn(Archive) -> Archive) -> (Erro
     let results = results(archive).await;
     let error = change(results.archives().next().unwrap().clone()).save_to(&inner).await.unwrap_err();
     assert_eq!(tree(folder.path()), [inner], "{error}");
+    assert_eq!(error.ticket(), Some(&Bacalhau::ticket_of_job("j-1")), "{error}");
     (error.kind(), error.message().to_owned())
 }
 
@@ -165,6 +166,25 @@ async fn names_of_other_systems_become_harmless_and_stay_apart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn names_that_are_no_text_stay_apart_and_long_ones_are_told_in_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = |kind| entry("././@LongLink", kind, &[b'x'; 60_000]);
+    let archive = packed(&[
+        entry(b"caf\xe9.txt", EntryType::Regular, b"1"),
+        entry(b"caf\xe8.txt", EntryType::Regular, b"2"),
+        long(EntryType::GNULongName),
+        entry("link", EntryType::Symlink, b""),
+    ]);
+    let results = results(archive).await;
+    let unpacked = results.archives().next().unwrap().save_to(folder.path()).await.unwrap();
+    let names: Vec<_> = unpacked.files.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["caf%E9.txt", "caf%E8.txt"]);
+    assert_eq!(unpacked.left_out.iter().map(String::len).collect::<Vec<_>>(), [240]);
+    let climbing = entry("././@LongLink", EntryType::GNULongName, &"../".repeat(20_000).into_bytes());
+    assert!(refused(packed(&[climbing, file("y", "x")]), |a| a).await.1.len() < 500);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_archive_that_explodes_is_stopped_at_its_limits() {
     let zeros = entry("zeros", EntryType::Regular, &vec![0; 8 << 20]);
     let bomb = packed(&[zeros]);
@@ -178,6 +198,13 @@ async fn an_archive_that_explodes_is_stopped_at_its_limits() {
     }
     let many: Vec<_> = (0..50).map(|n| file(&format!("f{n}"), "")).collect();
     assert_eq!(refused(packed(&many), |a| a.most_entries(49)).await.0, ErrorKind::TooLarge);
+    // Folders count, also those that only stand in a name.
+    let deep: Vec<_> = (0..10).map(|n| file(&format!("{n}/a/b/c/d/e"), "")).collect();
+    assert_eq!(refused(packed(&deep), |a| a.most_entries(59)).await.0, ErrorKind::TooLarge);
+    let folder = tempfile::tempdir().unwrap();
+    let all = results(packed(&deep)).await;
+    let archive = all.archives().next().unwrap().clone().most_entries(60);
+    assert_eq!(archive.save_to(folder.path()).await.unwrap().files.len(), 10);
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,6 +227,21 @@ async fn what_is_no_whole_archive_is_an_error_and_leaves_nothing() {
     for (name, archive) in cases {
         let (kind, message) = refused(archive, |a| a).await;
         assert_eq!(kind, ErrorKind::Decode, "{name}: {message}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_in_the_way_is_found_before_anything_is_replaced() {
+    for (in_the_way, archive) in [("e-1/b", ["a", "b"]), ("e-1/c/b", ["a", "c/b"])] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join(in_the_way)).unwrap();
+        std::fs::write(folder.path().join("e-1/a"), "mine").unwrap();
+        let before = tree(folder.path());
+        let all = results(packed(&archive.map(|name| file(name, "new")))).await;
+        let error = all.archives().next().unwrap().save_to(folder.path()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert_eq!(tree(folder.path()), before);
+        assert_eq!(std::fs::read_to_string(folder.path().join("e-1/a")).unwrap(), "mine");
     }
 }
 

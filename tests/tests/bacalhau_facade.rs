@@ -2,9 +2,10 @@
 use std::time::Duration;
 
 use consign::bacalhau::{self, Bacalhau, DockerJob, JobFilter, Publisher, Server, short_id};
-use consign::{Caps, Delivery, DynJobs, ErrorKind, Event, Jobs, Outcome, Provider, State, Ticket};
+use consign::{Caps, Delivery, DynJobs, ErrorKind, Event, Jobs, Outcome, Pace, Provider, State, Ticket, WaitPolicy};
 use consign_sim::bacalhau::operation::{GET, LOGS, PUT, RERUN};
 use consign_sim::bacalhau::{Bacalhau as Sim, Plan, Requester as OldSim};
+use consign_sim::{Fault, Rule};
 use consign_tests::bacalhau::{builder, echo, hello, jobs, provider};
 use consign_tests::in_process::wire;
 use serde_json::json;
@@ -97,6 +98,39 @@ async fn logs_of_a_container_come_as_they_are_written_and_those_of_a_module_at_t
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_whole_log_of_an_execution_that_is_tried_again_comes_however_short_it_runs() {
+    // More than what a record holds; the next look comes when all is over.
+    let long: String = (0..1000).map(|n| format!("line {n}\n")).collect();
+    let text = long.clone();
+    let sim = Sim::builder().script(move |_, _| Plan::succeed().seconds(20.0).stdout(&*text).failures(1)).build();
+    let jobs = builder(&sim).wait(WaitPolicy::default().pace(Pace::fixed(secs(60)))).build();
+    let job = jobs.submit(echo("x")).await.unwrap();
+    tokio::time::sleep(secs(5)).await;
+    let mut logs = job.logs();
+    let mut texts = std::collections::BTreeMap::<_, String>::new();
+    while let Some(line) = logs.next().await {
+        let line = line.unwrap();
+        texts.entry(line.item.unwrap()).or_default().push_str(&line.text);
+    }
+    let results = job.wait().await.unwrap().into_result().unwrap();
+    let id = &*results.completed().next().unwrap().id;
+    assert!(texts[id] == long, "{} of {} bytes", texts[id].len(), long.len());
+    assert_eq!(texts.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_there_of_a_log_comes_also_when_the_first_look_fails() {
+    let sim = Sim::new();
+    let jobs = jobs(&sim);
+    let job = jobs.submit(hello()).await.unwrap();
+    tokio::time::sleep(secs(60)).await;
+    sim.faults().add(Rule::new(Fault::status(503)).on(GET).skip(1).times(2));
+    let mut logs = job.logs().follow(false);
+    assert_eq!(logs.next().await.unwrap().unwrap().text, "hello from wasm\n");
+    assert!(logs.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_is_stopped_with_a_reason_and_only_once() {
     let sim = Sim::builder().script(|_, _| Plan::end("running")).build();
     let jobs = jobs(&sim);
@@ -144,6 +178,22 @@ async fn a_list_is_narrowed_by_labels_on_the_server_and_by_states_here() {
     assert_eq!(running[0].job.look().await.unwrap().state(), State::Running);
     let error = jobs.list(JobFilter::new().page_size(0)).collect().await.unwrap_err();
     assert_eq!((error.kind(), error.delivery()), (ErrorKind::InvalidRequest, Delivery::NotSent));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_label_that_no_selector_can_express_narrows_a_list_all_the_same() {
+    let sim = Sim::new();
+    let jobs = jobs(&sim);
+    for (name, value) in [("note", "a,b"), ("note", "a"), ("my note", "x y"), ("b", "")] {
+        jobs.submit(echo("x").label(name, value)).await.unwrap();
+    }
+    let count = async |filter: JobFilter| jobs.list(filter.page_size(2)).collect().await.unwrap().len();
+    assert_eq!(count(JobFilter::new().label("note", "a,b")).await, 1);
+    assert_eq!(count(JobFilter::new().label("note", "a")).await, 1);
+    assert_eq!(count(JobFilter::new().label("my note", "x y")).await, 1);
+    assert_eq!(count(JobFilter::new().without_label("my note", "x y")).await, 3);
+    assert_eq!(count(JobFilter::new().without_label("note", "a,b").without_label("note", "a")).await, 2);
+    assert_eq!(count(JobFilter::new().label("b", "")).await, 1);
 }
 
 #[tokio::test(start_paused = true)]

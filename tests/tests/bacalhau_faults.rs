@@ -44,6 +44,18 @@ async fn a_submission_whose_fate_is_unknown_is_never_repeated_and_a_name_finds_i
         let error = jobs(&sim).submit(echo("x")).await.unwrap_err();
         assert_eq!((error.delivery(), error.ticket(), sim.jobs().len()), (Delivery::Unknown, None, 1));
         assert!(error.to_string().contains("list jobs"), "{error}");
+        // A server that finds no job by its name is known before the job is sent.
+        let old = Sim::builder().version("1.7.0").build();
+        old.faults().once(PUT, Fault::lose_reply());
+        let error = jobs(&old).submit(echo("x").name("nightly")).await.unwrap_err();
+        assert_eq!((error.delivery(), error.ticket(), old.jobs().len()), (Delivery::Unknown, None, 1));
+        assert!(error.to_string().contains("list jobs"), "{error}");
+        // Nor is a name of use that no path leads to.
+        for (namespace, name) in [("default", "a/b"), ("default", ".."), ("a&name=b", "c")] {
+            sim.faults().once(PUT, Fault::lose_reply());
+            let error = jobs(&sim).submit(echo("x").namespace(namespace).name(name)).await.unwrap_err();
+            assert_eq!((error.delivery(), error.ticket()), (Delivery::Unknown, None), "{name}");
+        }
     }
 }
 

@@ -115,6 +115,38 @@ async fn a_job_is_cancelled_with_a_reason_by_its_own_client_only() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cancellation_whose_answer_is_lost_is_no_conflict_with_itself() {
+    let sim = Sim::builder().script(|_, _| Plan::end("running")).build();
+    let job = jobs(&sim).submit(echo("x")).await.unwrap();
+    tokio::time::sleep(secs(5)).await;
+    sim.faults().once(CANCEL, Fault::lose_reply());
+    job.cancel().await.unwrap();
+    assert_eq!(*job.wait().await.unwrap().outcome(), Outcome::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_id_is_enough_for_everything_that_is_done_with_a_job() {
+    let sim = Sim::builder().version("0.3.26").script(|_, _| Plan::end("running").stdout("hi\n")).build();
+    let jobs = jobs(&sim);
+    jobs.submit(echo("x")).await.unwrap();
+    tokio::time::sleep(secs(5)).await;
+    let id = sim.jobs()[0].id.clone();
+    let job = jobs.attach(Requester::ticket_of_job(short_id(&id))).unwrap();
+    assert_eq!(job.look().await.unwrap().items()[0].id.as_deref(), Some(&*id));
+    assert_eq!(job.logs().next().await.unwrap().unwrap().text, "hi\n");
+    assert!(jobs.provider().results(job.ticket()).await.unwrap().is_empty());
+    job.cancel().await.unwrap();
+    assert_eq!(*job.wait().await.unwrap().outcome(), Outcome::Cancelled);
+    let mut history = jobs.provider().history(job.ticket()).unwrap();
+    let mut entries = 0;
+    while let Some(entry) = history.next().await {
+        entry.unwrap();
+        entries += 1;
+    }
+    assert!(entries > 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_shows_ones_own_jobs_narrowed_by_labels_and_states() {
     let sim = Sim::new();
     let jobs = jobs(&sim);

@@ -80,7 +80,7 @@ fn every_broken_rule_is_told_at_once_and_nothing_is_sent() {
         .memory("much")
         .disk("1Zb")
         .http_to(["exa mple"])
-        .port(Port::new("lower").fixed(80))
+        .port(Port::new("1st").fixed(80))
         .execution_timeout(secs(10))
         .queue_timeout(secs(5))
         .total_timeout(secs(14))
@@ -201,6 +201,88 @@ fn counts_ports_and_networks_have_their_own_rules() {
     assert_eq!(wrong(&twice, Api::V1), ["Tasks[0].Network.Ports[1].Name"]);
     twice = twice.network("Fast");
     assert!(wrong(&twice, Api::V1).contains(&"Tasks[0].Network.Type".to_owned()));
+}
+
+#[test]
+fn a_port_is_named_as_any_environment_variable() {
+    let named = |name: &str| wrong(echo("x").network("Bridge").port(Port::new(name)), Api::V1);
+    for good in ["http", "_web", "Web_2"] {
+        assert!(named(good).is_empty(), "{good}");
+    }
+    for bad in ["", "2web", "web-2", "wéb"] {
+        assert_eq!(named(bad), ["Tasks[0].Network.Ports[0].Name"], "{bad}");
+    }
+}
+
+#[test]
+fn a_constraint_that_no_node_could_ever_fulfil_is_refused() {
+    let told = |key: &str, operator: &str, values: &[&str]| {
+        let spec = echo("x").constraint(key, operator, values);
+        (wrong(&spec, Api::V1), wrong(&spec, Api::Requester))
+    };
+    for (key, operator, values) in [
+        ("kubernetes.io/arch", "=", &["amd64"][..]),
+        ("GPU-Model", "in", &["a100", "H100_80.g"]),
+        ("gpu", "!=", &[""]),
+        ("memory", "gt", &["16"]),
+        ("gpu", "exists", &[]),
+    ] {
+        assert_eq!(told(key, operator, values), (vec![], vec![]), "{key} {operator} {values:?}");
+    }
+    let long = "x".repeat(64);
+    for (key, operator, values, member) in [
+        ("g pu", "exists", &[][..], "Key"),
+        ("Arch.io/x", "exists", &[], "Key"),
+        (&*long, "exists", &[], "Key"),
+        ("gpu", "=", &["a b"], "Values"),
+        ("gpu", "in", &["a", "b,c"], "Values"),
+        ("gpu", "=", &["-a"], "Values"),
+        ("gpu", "=", &[&*long], "Values"),
+        ("memory", "gt", &["1.5"], "Values"),
+        ("memory", "lt", &["many"], "Values"),
+    ] {
+        let expected = (vec![format!("Constraints[0].{member}")], vec![format!("NodeSelectors[0].{member}")]);
+        assert_eq!(told(key, operator, values), expected, "{key} {operator} {values:?}");
+    }
+}
+
+#[test]
+fn data_that_a_node_cannot_read_is_refused() {
+    let told = |source: Source| wrong(echo("x").input("/in", source), Api::V1);
+    let inline = |url: &str| told(Source::Inline(url.to_owned()));
+    let charset = Source::bytes("text/plain; charset=utf-8", "x");
+    assert_eq!(charset, Source::Inline("data:text/plain;charset=utf-8;base64,eA==".to_owned()));
+    for good in [charset, Source::bytes("", "x"), Source::text("")] {
+        assert!(told(good.clone()).is_empty(), "{good:?}");
+    }
+    assert!(inline("data:,hello%20world").is_empty() && inline("data:;base64,eA==").is_empty());
+    for bad in ["data:text/plain", "data:text/plain,hello world", "data:text,x", "data:text/plain; a=b,x", "http://a"] {
+        assert_eq!(inline(bad), ["Tasks[0].InputSources[0].Source"], "{bad}");
+    }
+}
+
+#[test]
+fn sources_that_are_spelt_in_an_unusual_way_are_taken() {
+    let base64 = "uAXASIOnwsKTzY3lR0BT_Z-1";
+    for good in
+        [Source::url("HTTPS://Example.com/X"), Source::ipfs(base64), Source::local("D:\\data"), Source::local("d:/x")]
+    {
+        assert!(wrong(echo("x").input("/in", good.clone()), Api::V1).is_empty(), "{good:?}");
+    }
+    for bad in [Source::url("://a"), Source::ipfs("a/b"), Source::local("D:data"), Source::local("")] {
+        assert_eq!(wrong(echo("x").input("/in", bad.clone()), Api::V1).len(), 1, "{bad:?}");
+    }
+}
+
+#[test]
+fn what_grows_when_it_is_written_as_json_counts_as_it_is_sent() {
+    let quotes = echo("x").label("note", "\"".repeat(6_000_000));
+    let params = || echo("x").param("Blob", "x".repeat(11_000_000));
+    let other =
+        Source::Other { kind: "mine".into(), params: Map::from_iter([("Blob".into(), "x".repeat(11_000_000).into())]) };
+    for spec in [quotes, params(), echo("x").input("/a", other)] {
+        assert_eq!(wrong(spec, Api::V1), ["job"]);
+    }
 }
 
 #[test]
@@ -354,6 +436,23 @@ async fn a_spec_is_sent_to_a_requester_in_the_words_of_its_version() {
     assert!(late["Engine"].is_null() && late["Verifier"].is_null() && late["Docker"].is_null());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_size_is_spelt_as_a_requester_reads_it() {
+    for (given, wanted) in [
+        ("512Mb", "512MB"),
+        ("1 Gi", "1G"),
+        ("64000k", "64000K"),
+        ("100", "100"),
+        ("1.5 GiB", "1610612736B"),
+        ("0.5k", "512B"),
+        ("0.25", "1B"),
+    ] {
+        let envelope = sent_to_requester(echo("x").memory(given).disk(given), "v0.3.25").await;
+        let resources = &envelope["job_create_payload"]["Spec"]["Resources"];
+        assert_eq!((&resources["Memory"], &resources["Disk"]), (&json!(wanted), &json!(wanted)), "{given}");
+    }
+}
+
 #[test]
 fn a_stored_spec_is_read_back_without_loss_and_unknown_members_are_an_error() {
     let Source::Local(mut local) = Source::local("/d") else { unreachable!() };
@@ -427,6 +526,7 @@ async fn a_raw_job_is_sent_as_it_is_and_has_to_be_one() {
 fn what_may_be_secret_is_not_shown() {
     let spec = echo("x")
         .env("TOKEN", "s3cret-value")
+        .param("EnvironmentVariables", vec!["TOKEN=s3cret-value"])
         .input("/a", Source::url("https://user:pass1234@example.com/x?sig=signature1"))
         .input("/b", Source::bytes("text/plain", "much data ".repeat(1000)));
     let shown = format!("{spec:?} {:?}", JobSpec::from(&spec));

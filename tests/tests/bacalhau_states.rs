@@ -84,6 +84,17 @@ async fn a_failure_leads_with_the_reason_of_the_last_failed_execution() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_time_limit_of_the_job_is_told_from_other_timeouts() {
+    let pull = json!([execution("e-1", 10, "failed to pull image: dial tcp 10.0.0.1:443: i/o timeout", 1)]);
+    let snapshot = seen(job("Failed", "not enough nodes to run job", pull), "v1.9.3").await;
+    assert_eq!(snapshot.items()[0].reason, Some(Reason::Failed));
+    // It was tried, failed, and was being tried again when its time was over.
+    let tried = json!([execution("e-1", 10, "wasm error: unreachable", 1), execution("e-2", 11, "", 2)]);
+    let snapshot = seen(job("Failed", "Job timed out. Job took longer than 3s", tried), "v1.9.3").await;
+    assert_eq!(snapshot.items()[0].reason, Some(Reason::TimedOut));
+}
+
+#[tokio::test(start_paused = true)]
 async fn numbers_of_execution_states_are_read_by_the_servers_version() {
     for (version, completed, failed) in [("v1.9.3", 9, 10), ("v1.6.0", 9, 10), ("v1.5.1", 7, 8), ("v0.0.0-abc", 9, 10)]
     {
@@ -97,6 +108,18 @@ async fn numbers_of_execution_states_are_read_by_the_servers_version() {
         let lines: Vec<_> = <consign::bacalhau::Bacalhau as consign::Provider>::logged(&snapshot);
         assert_eq!(lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>(), ["so", "se", "so", "se"]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_was_seen_holds_for_answers_that_name_none() {
+    let jobs = scripted(|request| match request.uri().path() {
+        "/api/v1/agent/version" => json(200, &json!({"GitVersion": "v1.5.1"})),
+        _ => json(200, &job("Completed", "", json!([execution("e-1", 7, "", 1)]))),
+    });
+    jobs.provider().server_version().await.unwrap();
+    let snapshot = jobs.attach(consign::bacalhau::Bacalhau::ticket_of_job("j-1")).unwrap().look().await.unwrap();
+    let record = snapshot.raw().unwrap();
+    assert_eq!(record.state_of(&record.executions[0]).as_str(), "Completed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,6 +45,8 @@ pub struct JobLogs<P: Provider> {
     quiet: bool,
     /// The job was looked at since the connection was lost.
     looked: bool,
+    /// A connection was opened for what none had shown when the job ended.
+    reopened: bool,
     flight: Option<BoxFuture<'static, Flight<P>>>,
     /// Until the next look.
     nap: Option<BoxFuture<'static, ()>>,
@@ -83,6 +85,7 @@ impl<P: Provider> JobLogs<P> {
             complete: false,
             quiet: false,
             looked: false,
+            reopened: false,
             flight: None,
             nap: None,
             timer: None,
@@ -184,8 +187,11 @@ impl<P: Provider> JobLogs<P> {
         (self.complete, self.timer, self.looked) = (true, None, false);
         self.failures = self.failures.saturating_add(1);
         let pause = self.job().shared().retry.pause(self.failures, self.job().shared().chance());
-        let again = self.follow && self.ended.is_none();
-        self.link = if again { Link::Lost(self.sleep(pause)) } else { Link::Closed };
+        match &self.ended {
+            Some(_) => self.shut(),
+            None if self.follow => self.link = Link::Lost(self.sleep(pause)),
+            None => self.link = Link::Closed,
+        }
     }
     fn heard(&mut self, line: LogLine) {
         (self.quiet, self.timer, self.flight) = (false, None, None);
@@ -200,8 +206,20 @@ impl<P: Provider> JobLogs<P> {
         (self.flight, self.nap, self.timer) = (None, None, None);
         match &self.link {
             Link::Lost(_) if !self.complete => self.open(),
-            Link::Lost(_) | Link::New => self.link = Link::Closed,
+            Link::Lost(_) => self.shut(),
+            Link::New => self.link = Link::Closed,
             Link::Opening(_) | Link::Open(_) | Link::Closed => {}
+        }
+    }
+    /// The job has ended, and so has the connection. One more is opened if there is an item that none has shown: it
+    /// began after the last was opened.
+    fn shut(&mut self) {
+        let mut printed = self.ended.iter().flatten();
+        if self.follow && !self.reopened && printed.any(|line| !self.given.knows(line.item.as_deref())) {
+            self.reopened = true;
+            self.open();
+        } else {
+            self.link = Link::Closed;
         }
     }
     /// Looks at the job, if it is time.
@@ -210,14 +228,18 @@ impl<P: Provider> JobLogs<P> {
             if let Some(flight) = &mut self.flight {
                 let landed = std::task::ready!(flight.as_mut().poll(cx));
                 (self.flight, self.looked) = (None, true);
-                let mut last = None;
-                if self.watched.land(landed, false, &self.policy, &mut |event| last = Some(event)) {
+                let (mut last, mut failed) = (None, false);
+                let mut report = |event| {
+                    failed |= matches!(event, Ok(Event::Trouble { .. }));
+                    last = Some(event);
+                };
+                if self.watched.land(landed, false, &self.policy, &mut report) {
                     match last {
                         Some(Ok(Event::Ended(finished))) => self.ends(finished.snapshot()),
                         Some(Err(error)) => return Poll::Ready(Err(self.broken(error))),
                         _ => {}
                     }
-                } else if !self.follow {
+                } else if !self.follow && !failed {
                     // There is no more of it now.
                     (self.over, self.link) = (true, Link::Closed);
                 }
@@ -225,7 +247,8 @@ impl<P: Provider> JobLogs<P> {
             }
             let now = self.job().shared().clock.now();
             let plan = self.watched.track.plan(now, false);
-            if plan.at > now && self.follow {
+            // Without following the first look is made at once, to be done; one that failed has its pause.
+            if plan.at > now && (self.follow || self.looked) {
                 if self.nap.is_none() {
                     self.nap = Some(self.sleep(plan.at - now));
                 }
@@ -305,7 +328,8 @@ impl<P: Provider> JobLogs<P> {
     fn silent(&mut self) {
         self.timer = None;
         if self.ended.is_some() {
-            self.link = Link::Closed;
+            // Where nothing ever comes, nothing more is tried.
+            if self.given.0.is_empty() { self.link = Link::Closed } else { self.shut() }
         } else if !self.quiet {
             self.quiet = true;
         } else if self.follow {
@@ -384,6 +408,10 @@ struct Place {
 }
 
 impl Given {
+    /// Whether anything came of an item.
+    fn knows(&self, item: Option<&str>) -> bool {
+        self.0.keys().any(|(known, _)| known.as_deref() == item)
+    }
     /// A connection begins, and with it every log.
     fn begin(&mut self) {
         self.0.values_mut().for_each(|place| place.here = 0);

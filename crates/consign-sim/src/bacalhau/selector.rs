@@ -14,8 +14,11 @@ pub(crate) struct Requirement {
 }
 
 impl Requirement {
-    /// Whether the labels fulfil it. None: the operator, or a number, cannot be understood.
+    /// Whether the labels fulfil it. None: the operator, a name, a value or a number cannot be understood.
     pub(crate) fn holds(&self, labels: &Labels) -> Option<bool> {
+        if !is_key(&self.key) || !self.values.iter().all(|value| is_value(value)) {
+            return None;
+        }
         let found = labels.get(&self.key);
         let among = found.is_some_and(|value| self.values.contains(value));
         Some(match self.operator.as_str() {
@@ -161,6 +164,11 @@ fn is_key(key: &str) -> bool {
         && prefix.is_none_or(|prefix| edges(prefix) && lower(prefix) && inner(prefix, "-."))
 }
 
+/// Whether a value is one that a label may have in a condition: empty, or as a name without a prefix.
+fn is_value(value: &str) -> bool {
+    value.is_empty() || (!value.contains('/') && is_key(value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,8 +202,11 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_operator_cannot_be_judged() {
-        let like = Requirement { key: "a".to_owned(), operator: "like".to_owned(), values: vec!["b".to_owned()] };
-        assert_eq!(like.holds(&Labels::new()), None);
+    fn an_unknown_operator_and_what_no_label_can_be_cannot_be_judged() {
+        for (key, operator, value) in [("a", "like", "b"), ("a", "=", "b c"), ("a b", "=", "c"), ("a", "gt", "1.5")] {
+            let odd =
+                Requirement { key: key.to_owned(), operator: operator.to_owned(), values: vec![value.to_owned()] };
+            assert_eq!(odd.holds(&Labels::new()), None, "{odd:?}");
+        }
     }
 }

@@ -60,7 +60,8 @@ pub(crate) fn violations(spec: &JobSpec, api: Api) -> Violations {
             Api::V1 => v1(settings, &mut out),
             Api::Requester => of_requester(settings, &mut out),
         }
-        if weight(spec, settings) > LARGEST - REST {
+        // Written as JSON a character takes six at most.
+        if weight(spec, settings) > (LARGEST - REST) / 6 {
             let text = match api {
                 Api::V1 => serde_json::to_vec(&wire::job(spec, None)).map_or(0, |text| text.len()),
                 Api::Requester => serde_json::to_vec(&requester::wire::spec(spec, None)).map_or(0, |text| text.len()),
@@ -77,10 +78,21 @@ fn weight(spec: &JobSpec, settings: &Settings) -> usize {
     let texts: usize = texts.map(|(name, value)| name.len() + value.len()).sum();
     let own: usize = match spec {
         JobSpec::Wasm(job) => [&job.engine.module].into_iter().chain(&job.engine.imports).map(Source::weight).sum(),
-        JobSpec::Docker(job) => job.engine.entrypoint.iter().chain(&job.engine.parameters).map(String::len).sum(),
+        JobSpec::Docker(job) => job.engine.entrypoint.iter().map(String::len).sum(),
         JobSpec::Raw(_) => 0,
     };
-    inputs + texts + own
+    let (words, params) = match spec {
+        JobSpec::Wasm(job) => (&job.engine.parameters, &job.engine.params),
+        JobSpec::Docker(job) => (&job.engine.parameters, &job.engine.params),
+        JobSpec::Raw(_) => return inputs + texts,
+    };
+    let words: usize = words.iter().map(String::len).sum();
+    inputs + texts + own + words + written(params)
+}
+
+/// How long parameters are as JSON.
+pub(crate) fn written(params: &Map<String, Value>) -> usize {
+    params.values().map(|value| value.to_string().len()).sum()
 }
 
 fn size(bytes: usize, out: &mut Violations) {
@@ -245,8 +257,10 @@ fn of_requester(s: &Settings, out: &mut Violations) {
 
 fn constraints(constraints: &[Constraint], member: &str, out: &mut Violations) {
     for (n, Constraint { key, operator, values }) in constraints.iter().enumerate() {
-        if key.trim().is_empty() {
-            out.add(format!("{member}[{n}].Key"), key, "the name of a label");
+        if !is_label(key) {
+            let allowed =
+                "the name of a label: at most 63 letters, digits, - _ and ., perhaps after a domain and a slash";
+            out.add(format!("{member}[{n}].Key"), key, allowed);
         }
         let (fits, allowed) = match operator {
             Operator::Unknown(word) => {
@@ -260,6 +274,16 @@ fn constraints(constraints: &[Constraint], member: &str, out: &mut Violations) {
         };
         if !fits {
             out.add(format!("{member}[{n}].Values"), values.join(", "), allowed);
+        }
+        // Servers take these, and no node ever fits.
+        let number = matches!(operator, Operator::Gt | Operator::Lt);
+        for value in values {
+            if !is_label_value(value) {
+                let allowed = "at most 63 letters, digits, - _ and ., a letter or digit at both ends";
+                out.add(format!("{member}[{n}].Values"), value, allowed);
+            } else if number && value.parse::<i64>().is_err() {
+                out.add(format!("{member}[{n}].Values"), value, "a whole number");
+            }
         }
     }
 }
@@ -325,7 +349,7 @@ fn network(s: &Settings, out: &mut Violations) {
         if !host && !bridge {
             bad("", &port.name, "ports only with the network Host, Full or Bridge");
         }
-        if !is_variable(&port.name) || !names.insert(&port.name) {
+        if !is_port_name(&port.name) || !names.insert(&port.name) {
             bad(".Name", &port.name, "the name of an environment variable that no other port has");
         }
         if let Some(fixed) = port.fixed.filter(|port| *port < 1024) {
@@ -356,6 +380,34 @@ fn is_variable(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }
 
+/// The name of an environment variable, as ports have it: in any case.
+fn is_port_name(name: &str) -> bool {
+    let fits = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    fits && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Letters, digits, `-`, `_` and `.`, a letter or digit at both ends, at most 63.
+fn is_label_name(text: &str) -> bool {
+    let edge = |c: char| c.is_ascii_alphanumeric();
+    let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    fits && text.len() <= 63 && text.starts_with(edge) && text.ends_with(edge)
+}
+
+/// The name of a label by the rules of selectors: a name, perhaps after a domain and a slash.
+pub(crate) fn is_label(key: &str) -> bool {
+    let Some((domain, name)) = key.split_once('/') else { return is_label_name(key) };
+    let part = |part: &str| {
+        let fits = part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        fits && !part.is_empty() && !part.starts_with('-') && !part.ends_with('-')
+    };
+    domain.len() <= 253 && domain.split('.').all(part) && is_label_name(name)
+}
+
+/// The value of a label by the rules of selectors; it may be empty.
+pub(crate) fn is_label_value(value: &str) -> bool {
+    value.is_empty() || is_label_name(value)
+}
+
 /// A number above 0: digits, perhaps with a point.
 fn is_number(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.parse().is_ok_and(|n: f64| n > 0.0 && n.is_finite())
@@ -376,7 +428,8 @@ fn is_size(text: &str) -> bool {
 
 /// Whether a text is an `http` or `https` address with a host.
 pub(crate) fn is_web_address(url: &str) -> bool {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let known = |scheme: &&str| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let rest = url.split_once("://").filter(|(scheme, _)| known(scheme)).map(|(_, rest)| rest);
     let sane = !url.contains(|c: char| c.is_whitespace() || c.is_control());
     sane && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#', ':']))
 }
@@ -408,7 +461,7 @@ mod tests {
 
     #[test]
     fn an_address_of_the_web_has_a_scheme_and_a_host() {
-        for good in ["http://a", "https://example.com/x?y=1"] {
+        for good in ["http://a", "https://example.com/x?y=1", "HTTPS://EXAMPLE.COM/"] {
             assert!(is_web_address(good), "{good}");
         }
         for bad in ["", "http://", "https:///x", "ftp://a", "example.com", "http://a b"] {

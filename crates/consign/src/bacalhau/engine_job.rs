@@ -1,4 +1,5 @@
 //! `DockerJob` and `WasmJob`: what to run, and everything that jobs of both kinds have.
+use std::fmt;
 use std::time::Duration;
 
 use consign_bacalhau::v1::types::{JobType, NetworkType, Operator};
@@ -10,7 +11,7 @@ use super::settings::{Constraint, Output, Settings};
 use super::{Api, Input, JobSpec, Port, Publisher, Source, Verifier};
 
 /// A container; see [`DockerJob`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Docker {
     pub(crate) image: String,
@@ -25,7 +26,7 @@ pub struct Docker {
 }
 
 /// A WebAssembly module; see [`WasmJob`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Wasm {
     pub(crate) module: Source,
@@ -37,6 +38,25 @@ pub struct Wasm {
     pub(crate) imports: Vec<Source>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub(crate) params: Map<String, Value>,
+}
+
+/// Of other parameters only the names: an environment may be among them.
+impl fmt::Debug for Docker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Docker");
+        out.field("image", &self.image).field("entrypoint", &self.entrypoint).field("parameters", &self.parameters);
+        out.field("working_directory", &self.working_directory);
+        out.field("params", &self.params.keys().collect::<Vec<_>>()).finish()
+    }
+}
+/// Of other parameters only the names: an environment may be among them.
+impl fmt::Debug for Wasm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Wasm");
+        out.field("module", &self.module).field("entrypoint", &self.entrypoint).field("parameters", &self.parameters);
+        out.field("imports", &self.imports);
+        out.field("params", &self.params.keys().collect::<Vec<_>>()).finish()
+    }
 }
 
 /// A job of one engine: [`DockerJob`] or [`WasmJob`]. A plain value: clone it, share it, keep half-filled ones as
@@ -200,7 +220,8 @@ impl<E> EngineJob<E> {
         self
     }
     /// Runs only on nodes of which this holds. The operators are `=`, `==`, `!=`, `in`, `notin`, `exists`, `!`, `gt`
-    /// and `lt`; others are refused here, because a server would leave the job waiting for ever.
+    /// and `lt`; others are refused here, because a server would leave the job waiting for ever, and so are names and
+    /// values that no label can have.
     #[must_use]
     pub fn constraint(mut self, label: impl Into<String>, operator: impl Into<Operator>, values: &[&str]) -> Self {
         let values = values.iter().map(|value| (*value).to_owned()).collect();

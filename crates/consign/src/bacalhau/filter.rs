@@ -1,5 +1,9 @@
 //! `JobFilter`: which jobs a list shows.
+use std::collections::BTreeMap;
+
 use consign_core::{State, Violations};
+
+use super::check;
 
 /// Which jobs a list shows; by default all, with the requester interface all of one's own.
 ///
@@ -78,11 +82,18 @@ impl JobFilter {
     pub(crate) fn shows(&self, state: &State) -> bool {
         self.states.is_empty() || self.states.iter().any(|wanted| wanted.as_str() == state.as_str())
     }
-    /// The selectors of the v1 interface.
+    /// The selectors of the v1 interface. A label that none can express, such as one with a blank or a comma, is left
+    /// to [`JobFilter::fits`].
     pub(crate) fn to_selectors(&self) -> Vec<String> {
-        let labels = self.labels.iter().map(|(name, value)| format!("{name}={value}"));
-        let without = self.without.iter().map(|(name, value)| format!("{name}!={value}"));
+        let can = |(name, value): &&(String, String)| check::is_label(name) && check::is_label_value(value);
+        let labels = self.labels.iter().filter(can).map(|(name, value)| format!("{name}={value}"));
+        let without = self.without.iter().filter(can).map(|(name, value)| format!("{name}!={value}"));
         labels.chain(without).chain(self.selectors.iter().cloned()).collect()
+    }
+    /// Whether a job of the v1 interface has the labels that are wanted, and none that is not.
+    pub(crate) fn fits(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
+        let has = |(name, value): &(String, String)| labels.and_then(|all| all.get(name)) == Some(value);
+        self.labels.iter().all(has) && !self.without.iter().any(has)
     }
     pub(crate) fn violations(&self, requester: bool) -> Violations {
         let mut out = Violations::new();

@@ -176,6 +176,7 @@ pub(crate) struct Requester {
 impl Entries<Event> for Requester {
     fn more(&mut self) -> BoxFuture<'_, Result<(Vec<Event>, bool), Error>> {
         Box::pin(async move {
+            self.id = super::requester::full(&self.client, &self.client_id, &self.id).await?;
             // The state first, so that the events which came with the end are not missed.
             let request = old::StateRequest::new().client_id(&*self.client_id).job_id(&*self.id);
             let state = self.client.states(&request, StatesOptions::default()).await?.into_value().state;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use consign_bacalhau::v1::ExecutionState;
 use consign_bacalhau::v1::types::{Execution, SpecConfig};
-use consign_core::{Artifact, BoxFuture, Delivery, Error, ErrorKind, Locate, Location, Result};
+use consign_core::{Artifact, BoxFuture, Delivery, Error, ErrorKind, Locate, Location, Result, Ticket};
 use serde_json::{Map, Value};
 
 use super::requester::status::Run;
@@ -202,6 +202,7 @@ fn url_of(place: &SpecConfig, name: &str) -> Option<String> {
 #[derive(Clone, Debug)]
 pub struct Archive {
     name: String,
+    ticket: Ticket,
     artifact: Artifact,
     limits: Limits,
 }
@@ -214,7 +215,7 @@ pub struct Unpacked {
     pub folder: PathBuf,
     /// The files in it, in the order of the archive.
     pub files: Vec<PathBuf>,
-    /// The names of links and special files, which were left out.
+    /// The names of links and special files, which were left out; of long ones the beginning.
     pub left_out: Vec<String>,
 }
 
@@ -222,7 +223,7 @@ impl Archive {
     fn new(job: &Job, execution: &str, at: At) -> Self {
         let name = consign_core::safe_file_name(execution);
         let artifact = Artifact::new(job, &format!("{name}.tar.gz"), Arc::new(at)).checked(is_gzip);
-        Self { name, artifact, limits: Limits::default() }
+        Self { name, ticket: job.ticket().clone(), artifact, limits: Limits::default() }
     }
     /// The same archive, refused if it unpacks to more bytes, or is itself larger. Default: 4 GiB.
     #[must_use]
@@ -251,7 +252,8 @@ impl Archive {
     /// [`ErrorKind::Io`] naming the path; [`ErrorKind::Decode`] if it is no whole tar.gz, or a name in it climbs out;
     /// [`ErrorKind::TooLarge`] above its limits; otherwise what the host answered. Nothing is left behind.
     pub async fn save_to(&self, folder: impl AsRef<Path>) -> Result<Unpacked> {
-        unpack::save(&self.artifact, folder.as_ref(), &self.name, self.limits).await
+        let saved = unpack::save(&self.artifact, folder.as_ref(), &self.name, self.limits).await;
+        saved.map_err(|error| error.with_ticket(&self.ticket))
     }
     /// Downloads it as it is into `folder`; gives the path. The file appears only when it is whole.
     ///

@@ -66,7 +66,8 @@ impl Bacalhau {
         Ticket::new(Self::NAME, 1, format!("id={id}"))
     }
     /// The ticket of a job, by its name in a namespace, `default` if none is given. A name with a slash cannot be
-    /// found by any path; [`Bacalhau::resolve`] gives a ticket by id.
+    /// found by any path, nor can `.` and `..`, and servers before 1.8 find none; [`Bacalhau::resolve`] gives a ticket by
+    /// id.
     pub fn ticket_of_name(namespace: Option<&str>, name: &str) -> Ticket {
         Ticket::new(Self::NAME, 1, format!("namespace={}&name={name}", namespace.unwrap_or("default")))
     }
@@ -190,12 +191,13 @@ impl Bacalhau {
     pub(crate) fn learned(&self, version: Option<ServerVersion>) {
         *self.known() = Some(version);
     }
+    /// The version that an answer names, else the one that was seen before: something between may drop headers.
     fn saw(&self, headers: &HeaderMap) -> Option<ServerVersion> {
         let version = ServerVersion::of(headers);
         if version.is_some() {
             self.learned(version);
         }
-        version
+        version.or_else(|| self.known().flatten())
     }
     /// The version of the server, where a spec looks different for an older one; otherwise not asked for.
     async fn form(&self, spec: &JobSpec) -> Result<Option<ServerVersion>> {
@@ -204,6 +206,11 @@ impl Bacalhau {
         };
         let differs = matches!(spec, JobSpec::Wasm(_)) || local(spec);
         if differs { self.server_version().await } else { Ok(None) }
+    }
+    /// Whether jobs are found by their names; so it is taken if the version cannot be had.
+    async fn finds_names(&self) -> bool {
+        let version = self.server_version().await.ok().flatten();
+        version.is_none_or(|version| version >= ServerVersion::new(1, 8, 0))
     }
     async fn get(
         &self,
@@ -352,12 +359,24 @@ impl Provider for Bacalhau {
             let version = self.form(spec).await.map_err(|e| Error::from(unsent(e)))?;
             let mut body = PutJobRequest::new(wire::job(spec, version));
             body.force = spec.settings().is_some_and(|s| s.force).then_some(true);
-            let findable = body.job.name.as_deref().filter(|name| !name.contains('/'));
-            let by_name = findable.map(|name| Self::ticket_of_name(body.job.namespace.as_deref(), name));
+            let named = body.job.name.as_deref().map(|name| Self::ticket_of_name(body.job.namespace.as_deref(), name));
+            let by_name = named.filter(|ticket| {
+                let found = place(ticket).ok().map(|place| (place.id, place.namespace));
+                let meant = (body.job.name.as_deref(), body.job.namespace.as_deref().or(Some("default")));
+                // No path leads to these.
+                found.is_some_and(|(id, namespace)| {
+                    (Some(id), namespace) == meant && !id.contains('/') && !matches!(id, "." | "..")
+                })
+            });
+            // Before 1.8 servers find no job by its name.
+            let by_name = match by_name {
+                Some(ticket) => self.finds_names().await.then_some(ticket),
+                None => None,
+            };
             let sent = self.client.put(&body, PutOptions::default().call(cx.call())).await;
             let sent = sent.and_then(|reply| match &reply.job_id {
-                Some(_) => Ok(reply),
-                None => Err(reply.unusable("the server accepted it, but its answer names no job").for_operation("put")),
+                Some(id) if !id.trim().is_empty() => Ok(reply),
+                _ => Err(reply.unusable("the server accepted it, but its answer names no job").for_operation("put")),
             });
             let reply = match sent {
                 Ok(reply) => reply,
@@ -422,7 +441,10 @@ impl Provider for Bacalhau {
                 let ticket = Self::ticket_of_job(job.id.as_deref()?);
                 Some((ticket, snapshot(Record { job, executions: Vec::new(), version })))
             });
-            let (shown, hidden): (Vec<_>, Vec<_>) = found.partition(|(_, seen)| filter.shows(&seen.state()));
+            let fits = |seen: &Snapshot<Self>| {
+                filter.fits(seen.raw().and_then(|record| record.job.labels.as_ref())) && filter.shows(&seen.state())
+            };
+            let (shown, hidden): (Vec<_>, Vec<_>) = found.partition(|(_, seen)| fits(seen));
             Ok(Page::new(shown, next).filtered(hidden.into_iter().map(|(ticket, _)| ticket)))
         })
     }

@@ -41,7 +41,9 @@ pub struct Port {
 }
 
 impl Port {
-    /// A port that the node picks; the job finds its number in the environment variable of this name.
+    /// A port that the node picks. The job finds its number in the environment variable `BACALHAU_HOST_PORT_` and this
+    /// name, and that inside of the container in `BACALHAU_PORT_` and this name. A name is letters, digits and `_`, no
+    /// digit first.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), fixed: None, target: None, host_network: None }
     }

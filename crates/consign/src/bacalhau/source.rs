@@ -88,9 +88,11 @@ impl Source {
     pub fn url(url: impl Into<String>) -> Self {
         Self::Url(url.into())
     }
-    /// Data that travels with the job, of this media type. A request may have 10 MB in all, and the data takes a
+    /// Data that travels with the job, of this media type, such as `text/plain`. A request may have 10 MB in all, and the data takes a
     /// third more than its own size.
     pub fn bytes(media: &str, bytes: impl AsRef<[u8]>) -> Self {
+        // Between parameters there may be blanks elsewhere; in a data: URL a node takes none.
+        let media = media.split(';').map(str::trim).collect::<Vec<_>>().join(";");
         Self::Inline(format!("data:{media};base64,{}", BASE64_STANDARD.encode(bytes)))
     }
     /// A text that travels with the job.
@@ -161,20 +163,26 @@ impl Source {
     }
     /// How many bytes it brings into the request, roughly.
     pub(crate) fn weight(&self) -> usize {
-        if let Self::Url(text) | Self::Inline(text) = self { text.len() } else { 0 }
+        match self {
+            Self::Url(text) | Self::Inline(text) => text.len(),
+            Self::Other { params, .. } => check::written(params),
+            _ => 0,
+        }
     }
     pub(crate) fn check(&self, member: &str, out: &mut Violations) {
         match self {
             Self::Url(url) if !check::is_web_address(url) => {
                 out.add(member, shown(url), "an http or https address with a host");
             }
-            Self::Inline(url) if !url.starts_with("data:") || !url.contains(',') => {
-                out.add(member, shown(url), "a data: URL");
+            Self::Inline(url) if !is_data(url) => {
+                out.add(member, shown(url), "a data: URL without blanks, its media type as text/plain");
             }
-            Self::Ipfs(cid) if cid.is_empty() || !cid.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+            Self::Ipfs(cid)
+                if cid.is_empty() || !cid.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) =>
+            {
                 out.add(member, cid, "a CID");
             }
-            Self::Local(local) if !local.path.starts_with('/') => {
+            Self::Local(local) if !is_absolute(&local.path) => {
                 out.add(format!("{member}.SourcePath"), &local.path, "an absolute path");
             }
             Self::S3(s3) => {
@@ -195,6 +203,22 @@ impl Source {
 pub(crate) fn set_members(value: Value) -> Map<String, Value> {
     let Value::Object(members) = value else { return Map::new() };
     members.into_iter().filter(|(_, value)| !value.is_null()).collect()
+}
+
+/// Whether a path is absolute on a node, whose system may be another than ours.
+fn is_absolute(path: &str) -> bool {
+    let drive = |b: &[u8]| b.len() > 2 && b[0].is_ascii_alphabetic() && b[1] == b':' && matches!(b[2], b'/' | b'\\');
+    path.starts_with('/') || drive(path.as_bytes())
+}
+
+/// Whether a text is a `data:` URL that a node reads; a job with another fails there.
+fn is_data(url: &str) -> bool {
+    let parts = url.strip_prefix("data:").and_then(|rest| rest.split_once(','));
+    let Some((head, _)) = parts else { return false };
+    let media = head.split(';').next().unwrap_or_default();
+    let named =
+        media.is_empty() || media.split_once('/').is_some_and(|(kind, sub)| !kind.is_empty() && !sub.is_empty());
+    named && !url.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 /// A web address without what may be secret; inline data by its size.

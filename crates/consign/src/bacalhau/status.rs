@@ -45,7 +45,7 @@ pub(crate) fn item(record: &Record) -> Item {
             // The job nearly always speaks of missing nodes: its execution failed, and no other node was left.
             let failed = record.in_state(ExecutionState::Failed);
             let cause = failed.last().and_then(|e| e.compute_state.as_ref()).and_then(|s| filled(s.message.as_deref()));
-            item.reason = Some(reason(cause.or(own).unwrap_or_default()));
+            item.reason = Some(reason(cause, own));
             item.message = told(cause, own).map(Into::into);
         }
         State::Succeeded => {
@@ -80,10 +80,14 @@ pub(crate) fn told(cause: Option<&str>, job: Option<&str>) -> Option<String> {
     }
 }
 
-/// The kind of a failure, by its words.
-pub(crate) fn reason(text: &str) -> Reason {
-    let text = text.to_ascii_lowercase();
-    if text.contains("timed out") || text.contains("timeout") { Reason::TimedOut } else { Reason::Failed }
+/// The kind of a failure, by the words of its execution and of its job. Their time limits are told in these ways; what
+/// else speaks of a timeout, such as an image that cannot be fetched, means another's.
+pub(crate) fn reason(cause: Option<&str>, job: Option<&str>) -> Reason {
+    let out = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        text == "timed out" || text.contains("timed out") && (text.contains("execution") || text.contains("job"))
+    };
+    if cause.is_some_and(out) || job.is_some_and(out) { Reason::TimedOut } else { Reason::Failed }
 }
 
 /// A text that is not blank.

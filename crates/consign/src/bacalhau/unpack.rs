@@ -13,6 +13,9 @@ use super::Unpacked;
 /// The longest extension header that is read: names longer than this are longer than any system's.
 const EXTENSION: u64 = 64 * 1024;
 
+/// The longest part of a name that is told, in characters.
+const SHOWN: usize = 240;
+
 /// How much an archive may unpack to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -110,17 +113,32 @@ fn place_all(content: &Path, place: &Path, files: &[PathBuf]) -> Result<(), Faul
     if fs::symlink_metadata(place).is_err() {
         return fs::rename(content, place).map_err(|e| io("write", place, e));
     }
-    for file in files {
-        // Every folder on the way is one, and no link to elsewhere.
+    let folders = |file: &Path| {
         let mut folders = vec![place.to_owned()];
         for part in file.parent().into_iter().flat_map(Path::iter) {
             folders.push(folders[folders.len() - 1].join(part));
         }
-        for folder in &folders {
-            match fs::symlink_metadata(folder) {
+        folders
+    };
+    // Whatever stands in the way is found before anything is replaced: every folder on the way is one, and no link to
+    // elsewhere, and no folder is where a file goes.
+    for file in files {
+        for folder in folders(file) {
+            if fs::symlink_metadata(&folder).is_ok_and(|facts| !facts.is_dir()) {
+                return Err(io("write into", &folder, io::ErrorKind::NotADirectory.into()));
+            }
+        }
+        let to = place.join(file);
+        if fs::symlink_metadata(&to).is_ok_and(|facts| facts.is_dir()) {
+            return Err(io("write", &to, io::ErrorKind::IsADirectory.into()));
+        }
+    }
+    for file in files {
+        for folder in folders(file) {
+            match fs::symlink_metadata(&folder) {
                 Ok(facts) if facts.is_dir() => {}
-                Ok(_) => return Err(io("write into", folder, io::ErrorKind::NotADirectory.into())),
-                Err(_) => fs::create_dir(folder).map_err(|e| io("make the folder", folder, e))?,
+                Ok(_) => return Err(io("write into", &folder, io::ErrorKind::NotADirectory.into())),
+                Err(_) => fs::create_dir(&folder).map_err(|e| io("make the folder", &folder, e))?,
             }
         }
         let to = place.join(file);
@@ -174,7 +192,7 @@ fn unpack(
         }
         count += 1;
         if count > limits.entries {
-            return Err(Fault::Large(format!("there is more in it than {} entries", limits.entries)));
+            return Err(many(limits));
         }
         let kind = entry.header().entry_type();
         match kind {
@@ -199,21 +217,21 @@ fn unpack(
             _ => {}
         }
         let name = name.take().unwrap_or_else(|| entry.header().path_bytes().into_owned());
-        let text = String::from_utf8_lossy(&name).into_owned();
+        let text = text_of(&name);
         let path = inside(&text)?;
         let io = |what, path: &Path, error| Fault::Io(what, path.to_owned(), error);
         let to = into.join(&path);
         let folder = kind.is_dir() || text.ends_with('/');
         if folder {
-            fs::create_dir_all(&to).map_err(|e| io("make the folder", &to, e))?;
+            // The folder itself was counted.
+            count += make_folders(into, &path)?.saturating_sub(1);
         } else if matches!(kind, EntryType::Regular | EntryType::Continuous) {
             if path.as_os_str().is_empty() {
                 return Err(Fault::Bad("a file in it has no name".to_owned()));
             }
-            let parent = to.parent().unwrap_or(into);
-            fs::create_dir_all(parent).map_err(|e| io("make the folder", parent, e))?;
+            count += make_folders(into, path.parent().unwrap_or(Path::new("")))?;
             let mut file = fs::File::create_new(&to).map_err(|e| match e.kind() {
-                io::ErrorKind::AlreadyExists => Fault::Bad(format!("{text:?} is in it twice")),
+                io::ErrorKind::AlreadyExists => Fault::Bad(format!("{:?} is in it twice", shown(&text))),
                 _ => io("write", &to, e),
             })?;
             let wanted = entry.size();
@@ -224,12 +242,36 @@ fn unpack(
             })?;
             files.push(path);
         } else {
-            left_out.push(text);
+            left_out.push(shown(&text));
         }
+    }
+    if count > limits.entries {
+        return Err(many(limits));
     }
     // To the end, where the checksum is.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(broken)?;
     Ok((files, left_out))
+}
+
+fn many(limits: Limits) -> Fault {
+    Fault::Large(format!("there is more in it than {} files and folders", limits.entries))
+}
+
+/// Makes the folders of a path that are not there yet; gives how many: a name brings more than one with it.
+fn make_folders(into: &Path, path: &Path) -> Result<u64, Fault> {
+    let (mut at, mut made) = (into.to_owned(), 0);
+    if into.join(path).is_dir() {
+        return Ok(made);
+    }
+    for part in path {
+        at.push(part);
+        match fs::create_dir(&at) {
+            Ok(()) => made += 1,
+            Err(_) if at.is_dir() => {}
+            Err(error) => return Err(Fault::Io("make the folder", at, error)),
+        }
+    }
+    Ok(made)
 }
 
 enum Copy {
@@ -267,16 +309,32 @@ fn extension(entry: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// A name as text. Bytes that are none become `%XX`, so that different names stay different.
+fn text_of(name: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in name.utf8_chunks() {
+        text.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("%{byte:02X}")));
+    }
+    text
+}
+
+/// As much of a name as is kept to be told: there may be many, and long ones.
+fn shown(name: &str) -> String {
+    name.chars().take(SHOWN).collect()
+}
+
 /// The path that a name of an archive has in the folder: harmless parts only. A name that leads out is refused.
 fn inside(name: &str) -> Result<PathBuf, Fault> {
     let mut path = PathBuf::new();
+    let out = || Err(Fault::Bad(format!("the name {:?} in it leads out of the folder", shown(name))));
     if name.starts_with('/') {
-        return Err(Fault::Bad(format!("the name {name:?} in it leads out of the folder")));
+        return out();
     }
     for part in name.split('/') {
         match part {
             "" | "." => {}
-            ".." => return Err(Fault::Bad(format!("the name {name:?} in it leads out of the folder"))),
+            ".." => return out(),
             part => path.push(match part.strip_prefix('.') {
                 Some(rest) if !rest.starts_with('.') => format!(".{}", safe_file_name(rest)),
                 _ => safe_file_name(part),

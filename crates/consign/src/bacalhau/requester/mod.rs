@@ -68,7 +68,8 @@ impl Requester {
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
     }
-    /// The ticket of a job, by its full id. A blank one is refused when the ticket is used.
+    /// The ticket of a job, by its full id, or the first eight characters of it: each use then costs one request more.
+    /// A blank one is refused when the ticket is used.
     pub fn ticket_of_job(id: &str) -> Ticket {
         Ticket::new(Self::NAME, 1, format!("id={id}"))
     }
@@ -78,16 +79,7 @@ impl Requester {
     /// # Errors
     /// [`ErrorKind::NotFound`]; otherwise as any read. Not repeated.
     pub async fn resolve(&self, id: &str) -> Result<Ticket> {
-        let request = ListRequest::new().id(id).client_id(self.client_id());
-        let reply = self.client.list(&request, ListOptions::default()).await.map_err(consign_http::Error::on_read)?;
-        let found = reply.jobs.iter().flatten().find_map(|job| Some(id_of(job)?.to_owned()));
-        match found {
-            Some(id) => Ok(Self::ticket_of_job(&id)),
-            None => {
-                let what = format!("no job has an id that begins with {id}");
-                Err(consign_http::Error::new(ErrorKind::NotFound, Delivery::Rejected, what).on_read().into())
-            }
-        }
+        Ok(Self::ticket_of_job(&found(&self.client, self.client_id(), id).await?))
     }
     /// The version of the server; `None` if it names no release, as a self-built one does.
     ///
@@ -129,11 +121,15 @@ impl Requester {
     /// # Errors
     /// As any read. Not repeated.
     pub async fn results(&self, ticket: &Ticket) -> Result<Vec<types::PublishedResult>> {
-        let request = StateRequest::new().client_id(self.client_id()).job_id(place(ticket)?);
+        let id = self.full(place(ticket)?).await.map_err(|e| e.with_ticket(ticket))?;
+        let request = StateRequest::new().client_id(self.client_id()).job_id(id);
         let reply = self.client.results(&request, ResultsOptions::default()).await;
         Ok(reply.map_err(|e| Error::from(e.on_read()).with_ticket(ticket))?.into_value().results.unwrap_or_default())
     }
 
+    async fn full(&self, id: &str) -> Result<String> {
+        Ok(full(&self.client, self.client_id(), id).await?)
+    }
     /// The caller's id, which reads take on trust; empty without a key.
     fn client_id(&self) -> &str {
         self.identity.as_ref().map_or("", Identity::client_id)
@@ -164,6 +160,7 @@ impl Requester {
             let what = "servers before 0.3.21 cannot cancel";
             return Err(Error::new(ErrorKind::Unsupported, Delivery::NotSent, what));
         }
+        let id = &*self.full(id).await?;
         let mut payload = JobCancelPayload::new(identity.client_id(), id);
         payload.reason = reason.filter(|reason| !reason.is_empty());
         let envelope = CancelEnvelope::sign(identity, &payload, PayloadMember::for_cancel(version))?;
@@ -184,6 +181,22 @@ impl Requester {
             _ => None,
         })
     }
+}
+
+/// The full id of a job, from the beginning of one: what is shorter is found in lists only.
+async fn found(client: &Client, client_id: &str, id: &str) -> Result<String, consign_http::Error> {
+    let request = ListRequest::new().id(id).client_id(client_id);
+    let reply = client.list(&request, ListOptions::default()).await.map_err(consign_http::Error::on_read)?;
+    let found = reply.jobs.iter().flatten().find_map(|job| Some(id_of(job)?.to_owned()));
+    found.ok_or_else(|| {
+        let what = format!("no job has an id that begins with {id}");
+        consign_http::Error::new(ErrorKind::NotFound, Delivery::Rejected, what).on_read()
+    })
+}
+
+/// The same, where the id may be a full one.
+pub(crate) async fn full(client: &Client, client_id: &str, id: &str) -> Result<String, consign_http::Error> {
+    if id.len() < FULL { found(client, client_id, id).await } else { Ok(id.to_owned()) }
 }
 
 fn id_of(job: &ListedJob) -> Option<&str> {
@@ -259,10 +272,7 @@ impl Provider for Requester {
     }
     fn look<'a>(&'a self, ticket: &'a Ticket, _: Look, cx: &'a Cx) -> BoxFuture<'a, Result<Snapshot<Self>>> {
         Box::pin(async move {
-            let id = place(ticket)?;
-            // What is shorter is found in lists only.
-            let full = if id.len() < FULL { Some(self.resolve(id).await?) } else { None };
-            let id = full.as_ref().map_or(Ok(id), place)?;
+            let id = &*self.full(place(ticket)?).await?;
             let request = StateRequest::new().client_id(self.client_id()).job_id(id);
             let reply = self
                 .client
@@ -288,8 +298,21 @@ impl Provider for Requester {
         _: bool,
         cx: &'a Cx,
     ) -> BoxFuture<'a, Result<()>> {
-        // A job is its only item.
-        Box::pin(async move { self.stop_with(item.map_or_else(|| place(ticket), Ok)?, None, cx).await.map(drop) })
+        Box::pin(async move {
+            // A job is its only item.
+            let id = item.map_or_else(|| place(ticket), Ok)?;
+            let error = match self.stop_with(id, None, cx).await {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            // A cancellation that arrived although its answer did not: the repeat finds the job at its end.
+            let cancelled = error.kind() == ErrorKind::Conflict
+                && self
+                    .look(&Self::ticket_of_job(id), Look::Now, cx)
+                    .await
+                    .is_ok_and(|s| s.state() == State::Cancelled);
+            if cancelled { Ok(()) } else { Err(error) }
+        })
     }
     /// All at once: there are no pages.
     fn list<'a>(&'a self, filter: &'a JobFilter, _: Option<&'a str>, cx: &'a Cx) -> BoxFuture<'a, Result<Page<Self>>> {
@@ -335,6 +358,7 @@ impl Provider for Requester {
                 let what = "servers before 0.3.26 show no log of a job that runs";
                 return Err(Error::new(ErrorKind::Unsupported, Delivery::NotSent, what));
             }
+            let id = &*self.full(id).await?;
             let request = StateRequest::new().client_id(self.client_id()).job_id(id);
             let reply = self
                 .client

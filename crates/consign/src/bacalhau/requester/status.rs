@@ -3,7 +3,7 @@ use consign_bacalhau::requester::types::{
     ExecutionState, ExecutionStateType, Job, JobState, JobStateType, RunCommandResult, ShardState, ShardStateType,
     StorageSpec,
 };
-use consign_core::{Item, Reason, State};
+use consign_core::{Item, State};
 
 use crate::bacalhau::status::{filled, reason, told};
 
@@ -131,7 +131,7 @@ pub(crate) fn item(id: &str, record: &RequesterRecord) -> Item {
             let cause = runs.iter().rev().filter(|run| run.failed).find_map(|run| run.status);
             // Where no execution failed, none was accepted: each says why.
             let cause = cause.or_else(|| runs.iter().rev().find_map(|run| run.status));
-            item.reason = Some(cause.or(own).map_or(Reason::Failed, reason));
+            item.reason = Some(reason(cause, own));
             item.message = told(cause, own).map(Into::into);
         }
         State::Succeeded => {

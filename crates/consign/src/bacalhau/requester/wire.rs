@@ -145,9 +145,18 @@ fn wasm(wasm: &Wasm, s: &Settings) -> JobSpecWasm {
 }
 
 /// A size as every part of a server reads it: where jobs are placed `64Mb` and `1Gi` count as `64MB` and `1G`, but the
-/// WebAssembly engine of 0.3.25 fails a job over any other spelling than those.
+/// WebAssembly engine of 0.3.25 fails a job over any other spelling than those, and over a fraction.
 fn size(text: &str) -> String {
-    text.to_ascii_uppercase().chars().filter(|c| *c != 'I' && !c.is_whitespace()).collect()
+    let plain: String = text.to_ascii_uppercase().chars().filter(|c| *c != 'I' && !c.is_whitespace()).collect();
+    let (number, unit) = plain.split_at(plain.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(plain.len()));
+    match number.parse::<f64>() {
+        Ok(amount) if number.contains('.') => {
+            // Units are powers of 1024 there, whatever they are called.
+            let power = "KMGTPE".find(|letter| unit.starts_with(letter)).map_or(0, |n| n as i32 + 1);
+            format!("{}B", (amount * 1024_f64.powi(power)).ceil())
+        }
+        _ => plain,
+    }
 }
 
 fn storage(source: &Source, path: Option<&String>) -> StorageSpec {

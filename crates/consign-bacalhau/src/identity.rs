@@ -185,7 +185,10 @@ fn folder(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) ->
 
 fn unreadable(path: &Path, error: std::io::Error) -> Error {
     let hint = match error.kind() {
-        std::io::ErrorKind::NotFound => "; there is no key yet, or BACALHAU_DIR names another folder",
+        std::io::ErrorKind::NotFound => {
+            "; there is no key yet (Identity::load_or_create, behind a feature, makes one), or BACALHAU_DIR names \
+             another folder"
+        }
         std::io::ErrorKind::PermissionDenied => "; check the permissions of the file and of its folder (600 and 700)",
         _ => "",
     };

@@ -45,6 +45,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(any(feature = "requester", feature = "v1"))]
+mod address;
 #[rustfmt::skip]
 mod generated;
 mod identity;

@@ -4,6 +4,7 @@ use std::time::Duration;
 use consign_http::{ClientBuilder, Error};
 
 use super::{Client, VersionOptions, read_error, types};
+use crate::address::address;
 use crate::{HOST_VARIABLE, PORT_VARIABLE, ServerVersion};
 
 /// The public network for demonstrations that the provider's documentation names. Nothing here calls it by itself.
@@ -32,7 +33,7 @@ impl Client {
             let missing = || Error::config(format!("the environment variable {name} is not set"));
             value.filter(|value| !value.is_empty()).ok_or_else(missing)
         };
-        Self::new(&format!("http://{}:{}", read(HOST_VARIABLE)?, read(PORT_VARIABLE)?))
+        Self::new(&address("http", &read(HOST_VARIABLE)?, &read(PORT_VARIABLE)?)?)
     }
     /// The settings of a client of the server at `base_url`; [`Client::from_http`] takes what they build. A call may
     /// take 40 s.

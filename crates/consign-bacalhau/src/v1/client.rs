@@ -4,6 +4,7 @@ use std::time::Duration;
 use consign_http::{ClientBuilder, Error, Token};
 
 use super::{Client, VersionOptions, read_error};
+use crate::address::address;
 use crate::{DEFAULT_PORT, HOST_VARIABLE, PORT_VARIABLE, ServerVersion};
 
 /// The environment variable that asks for `https` if it is set to anything.
@@ -76,7 +77,7 @@ fn settings(variable: impl Fn(&str) -> Option<String>) -> Result<(String, Option
         (None, None, Some(_)) => return Err(missing(USER_VARIABLE)),
         (None, None, None) => None,
     };
-    Ok((format!("{scheme}://{host}:{port}"), token))
+    Ok((address(scheme, &host, &port)?, token))
 }
 
 #[cfg(test)]

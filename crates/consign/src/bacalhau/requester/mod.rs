@@ -29,8 +29,9 @@ const FULL: usize = 36;
 /// What to do when nobody knows whether a job was made.
 const LOST: &str = "the job may exist: list jobs by a label that it was given before submitting it again";
 /// What to do without a key.
-const NO_KEY: &str = "no key: submitting, cancelling and logs are signed; give one with identity (user_id.pem of \
-                      the provider's own clients)";
+const NO_KEY: &str = "no key: submitting, cancelling and logs are signed; give one with identity: \
+                      Identity::load reads the user_id.pem of the provider's own clients, Identity::load_or_create \
+                      (feature bacalhau-keygen) makes one";
 
 /// Bacalhau's requester interface, servers up to 1.3.x. Checked for 0.3.24 and 0.3.25; later ones are spoken to as
 /// their versions ask for.

@@ -67,6 +67,7 @@ mod ledger;
 pub mod live;
 pub mod numind;
 mod picture;
+mod range;
 mod serve;
 
 pub use bacalhau::{Bacalhau, Requester};

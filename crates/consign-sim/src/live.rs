@@ -25,13 +25,11 @@ impl<T> Clone for Carried<T> {
 }
 
 /// Makes the body of `answer` live: its own bytes, then what comes through `chunks`.
-#[allow(dead_code, reason = "its first user is on its way")]
 pub(crate) fn streaming(answer: &mut Response<Bytes>, chunks: Receiver<Chunk>) {
     put(answer, chunks);
 }
 
 /// Gives `answer` (101) the server's other end of a connection.
-#[allow(dead_code, reason = "its first user is on its way")]
 pub(crate) fn switching(answer: &mut Response<Bytes>, connection: DuplexStream) {
     put(answer, connection);
 }

@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use super::plan::Work;
 use crate::clock::Clock;
 use crate::faults::{Twist, response};
+use crate::range::range;
 
 /// The size of a record in an archive.
 const RECORD: usize = 512;
@@ -113,18 +114,6 @@ fn set(reply: &mut Response<Bytes>, name: http::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         reply.headers_mut().insert(name, value);
     }
-}
-
-/// Reads `bytes=a-b`, `bytes=a-` and `bytes=-n`. None: no single range, send all. Some(None): beyond the end.
-fn range(text: &str, length: usize) -> Option<Option<(usize, usize)>> {
-    let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
-    if from.is_empty() {
-        let count: usize = to.parse().ok()?;
-        return Some((count > 0 && length > 0).then(|| (length.saturating_sub(count), length - 1)));
-    }
-    let from: usize = from.parse().ok()?;
-    let to = if to.is_empty() { usize::MAX } else { to.parse().ok().filter(|to| *to >= from)? };
-    Some((from < length).then(|| (from, to.min(length - 1))))
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ pub mod chutes;
 pub mod civitai;
 #[cfg(feature = "numind")]
 pub mod numind;
+#[cfg(any(feature = "bacalhau", feature = "chutes", feature = "civitai", feature = "numind"))]
+mod set_up;
 
 pub use consign_core::*;
 /// Credentials, transports and network settings, for the providers' builders.

@@ -10,6 +10,7 @@ use consign_http::{Clock, Credentials, Error, NetworkSettings, Token, Transport}
 
 use super::source::shown;
 use super::{Bacalhau, Requester, Server, connect};
+use crate::set_up::Connection;
 
 /// Settings of a [`Bacalhau`], a [`Requester`] or, not knowing which, a [`Server`] being made.
 pub struct Builder<P> {
@@ -17,9 +18,7 @@ pub struct Builder<P> {
     token: Option<Result<Token, Error>>,
     credentials: Option<Arc<dyn Credentials>>,
     identity: Option<Identity>,
-    transport: Option<Arc<dyn Transport>>,
-    network: NetworkSettings,
-    clock: Option<Arc<dyn Clock>>,
+    connection: Connection,
     timeout: Option<Duration>,
     kind: PhantomData<fn() -> P>,
 }
@@ -38,9 +37,7 @@ impl<P> Builder<P> {
             token: None,
             credentials: None,
             identity: None,
-            transport: None,
-            network: NetworkSettings::default(),
-            clock: None,
+            connection: Connection::default(),
             timeout: None,
             kind: PhantomData,
         }
@@ -80,19 +77,19 @@ impl<P> Builder<P> {
     /// Another transport than the network, such as a simulator in the process.
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.transport = Some(Arc::new(transport));
+        self.connection.transport = Some(Arc::new(transport));
         self
     }
     /// Proxy, certificates, User-Agent. Not used with another transport.
     #[must_use]
     pub fn network(mut self, settings: NetworkSettings) -> Self {
-        self.network = settings;
+        self.connection.network = settings;
         self
     }
     /// Another clock, for tests.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Some(Arc::new(clock));
+        self.connection.clock = Some(Arc::new(clock));
         self
     }
     /// The time limit of a call, to the last byte of its answer. Default: 40 s, a little more than a server gives
@@ -106,17 +103,10 @@ impl<P> Builder<P> {
         self.base_url.as_deref().ok_or_else(|| Error::config("no address of a server: give one with base_url"))
     }
     fn finish(&self, mut http: consign_http::ClientBuilder) -> Result<consign_http::Client, Error> {
-        http = http.network(self.network.clone());
         if let Some(limit) = self.timeout {
             http = http.timeout(limit);
         }
-        if let Some(transport) = &self.transport {
-            http = http.shared_transport(transport.clone());
-        }
-        if let Some(clock) = &self.clock {
-            http = http.clock(clock.clone());
-        }
-        http.build()
+        self.connection.clone().build(http)
     }
     pub(crate) fn v1(&self) -> Result<Bacalhau> {
         let mut http = v1::Client::builder(self.url()?)?;
@@ -172,8 +162,8 @@ impl<P> fmt::Debug for Builder<P> {
             .field("token", &self.token)
             .field("credentials", &self.credentials)
             .field("identity", &self.identity)
-            .field("transport", &self.transport)
-            .field("network", &self.network)
+            .field("transport", &self.connection.transport)
+            .field("network", &self.connection.network)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

@@ -8,6 +8,7 @@ use consign_core::{FromEnv, Jobs, Result};
 use consign_http::{Clock, Credentials, Error, NetworkSettings, Token, Transport};
 
 use super::Chutes;
+use crate::set_up::{Connection, about, variable};
 
 /// The time limit of a call.
 const CALL: Duration = Duration::from_secs(30);
@@ -21,9 +22,7 @@ const DOWNLOAD: Duration = Duration::from_secs(300);
 pub struct ChutesBuilder {
     base_url: Option<String>,
     credential: Option<Result<Credential, Error>>,
-    transport: Option<Arc<dyn Transport>>,
-    network: NetworkSettings,
-    clock: Option<Arc<dyn Clock>>,
+    connection: Connection,
     timeout: Option<Duration>,
 }
 
@@ -77,19 +76,19 @@ impl ChutesBuilder {
     /// Another transport than the network, such as a simulator in the process.
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.transport = Some(Arc::new(transport));
+        self.connection.transport = Some(Arc::new(transport));
         self
     }
     /// Proxy, certificates, User-Agent. Not used with another transport.
     #[must_use]
     pub fn network(mut self, settings: NetworkSettings) -> Self {
-        self.network = settings;
+        self.connection.network = settings;
         self
     }
     /// Another clock, for tests. Signatures of a hotkey carry its time.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Some(Arc::new(clock));
+        self.connection.clock = Some(Arc::new(clock));
         self
     }
     /// The time limit of a call, to the last byte of its answer. Default: 30 s; 2 minutes for a submission: one
@@ -107,7 +106,6 @@ impl ChutesBuilder {
     pub fn build(self) -> Result<Chutes> {
         let limit = |own| self.timeout.unwrap_or(own);
         let mut http = Client::builder(self.base_url.as_deref().unwrap_or(Chutes::BASE_URL))?
-            .network(self.network)
             .timeout(limit(CALL))
             .operation_timeout("create_job", limit(SUBMISSION))
             .operation_timeout("download_output_file", limit(DOWNLOAD));
@@ -119,13 +117,7 @@ impl ChutesBuilder {
                 return Err(Error::config(what).into());
             }
         };
-        if let Some(transport) = self.transport {
-            http = http.shared_transport(transport);
-        }
-        if let Some(clock) = self.clock {
-            http = http.clock(clock);
-        }
-        Ok(Chutes::from_client(Client::from_http(http.build()?)))
+        Ok(Chutes::from_client(Client::from_http(self.connection.build(http)?)))
     }
 }
 
@@ -136,8 +128,8 @@ impl fmt::Debug for ChutesBuilder {
         f.debug_struct("ChutesBuilder")
             .field("base_url", &base_url)
             .field("credential", &self.credential)
-            .field("transport", &self.transport)
-            .field("network", &self.network)
+            .field("transport", &self.connection.transport)
+            .field("network", &self.connection.network)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
@@ -165,23 +157,6 @@ impl FromEnv for Chutes {
         }
         builder.build()
     }
-}
-
-/// The value of an environment variable; `None` if it is not set or blank.
-fn variable(name: &str) -> Result<Option<String>, Error> {
-    match std::env::var(name) {
-        Ok(value) => Ok(Some(value).filter(|value| !value.trim().is_empty())),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(Error::config(format!("the environment variable {name} is not UTF-8")))
-        }
-    }
-}
-
-/// The same error, said to be about an environment variable.
-fn about(name: &str, error: Error) -> Error {
-    let what = format!("the environment variable {name}: {}", error.message());
-    error.with_message(what)
 }
 
 impl From<Chutes> for Jobs<Chutes> {

@@ -15,6 +15,8 @@ use consign_http::{Body, ByteStream, Clock, NetworkSettings, Transport};
 use futures_util::stream;
 use tokio::io::AsyncReadExt;
 
+use crate::set_up::Connection;
+
 /// How much of a file is read at once, in bytes.
 const CHUNK: usize = 64 << 10;
 
@@ -48,9 +50,7 @@ pub struct Runner {
 pub struct RunnerBuilder {
     job: Result<StatusUrl, consign_http::Error>,
     base_url: Option<String>,
-    transport: Option<Arc<dyn Transport>>,
-    network: NetworkSettings,
-    clock: Option<Arc<dyn Clock>>,
+    connection: Connection,
     retry: RetryPolicy,
 }
 
@@ -68,9 +68,7 @@ impl Runner {
         RunnerBuilder {
             job: StatusUrl::parse(status_url),
             base_url: None,
-            transport: None,
-            network: NetworkSettings::default(),
-            clock: None,
+            connection: Connection::default(),
             retry: RetryPolicy::default().attempts(7).pauses(Duration::from_secs(1), Duration::from_secs(30)),
         }
     }
@@ -202,19 +200,19 @@ impl RunnerBuilder {
     /// Another transport than the network, such as a simulator in the process.
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.transport = Some(Arc::new(transport));
+        self.connection.transport = Some(Arc::new(transport));
         self
     }
     /// Proxy, certificates, User-Agent. Not used with another transport.
     #[must_use]
     pub fn network(mut self, settings: NetworkSettings) -> Self {
-        self.network = settings;
+        self.connection.network = settings;
         self
     }
     /// Another clock, for tests.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Some(Arc::new(clock));
+        self.connection.clock = Some(Arc::new(clock));
         self
     }
     /// When failed calls are tried again. Default: 7 attempts, with pauses from 1 s to 30 s.
@@ -230,14 +228,8 @@ impl RunnerBuilder {
     /// used.
     pub fn build(self) -> Result<Runner> {
         let job = self.job?;
-        let mut http = Client::builder(self.base_url.as_deref().unwrap_or(&job.base_url))?.network(self.network);
-        if let Some(transport) = self.transport {
-            http = http.shared_transport(transport);
-        }
-        if let Some(clock) = self.clock {
-            http = http.clock(clock);
-        }
-        let client = Client::from_http(http.build()?);
+        let http = Client::builder(self.base_url.as_deref().unwrap_or(&job.base_url))?;
+        let client = Client::from_http(self.connection.build(http)?);
         Ok(Runner { client, job_id: job.job_id, token: job.token, retry: self.retry })
     }
 }
@@ -245,6 +237,9 @@ impl RunnerBuilder {
 impl fmt::Debug for RunnerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("RunnerBuilder");
-        out.field("job", &self.job).field("network", &self.network).field("retry", &self.retry).finish_non_exhaustive()
+        out.field("job", &self.job)
+            .field("network", &self.connection.network)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ use consign_core::{FromEnv, Jobs, Result};
 use consign_http::{Clock, Credentials, Error, NetworkSettings, Token, Transport};
 
 use super::{Civitai, shown};
+use crate::set_up::{Connection, about, variable};
 
 /// The time limit of a call.
 const CALL: Duration = Duration::from_secs(30);
@@ -20,9 +21,7 @@ pub struct CivitaiBuilder {
     base_url: Option<String>,
     token: Option<Result<Token, Error>>,
     credentials: Option<Arc<dyn Credentials>>,
-    transport: Option<Arc<dyn Transport>>,
-    network: NetworkSettings,
-    clock: Option<Arc<dyn Clock>>,
+    connection: Connection,
     timeout: Option<Duration>,
     detailed: bool,
 }
@@ -50,19 +49,19 @@ impl CivitaiBuilder {
     /// Another transport than the network, such as a simulator in the process.
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.transport = Some(Arc::new(transport));
+        self.connection.transport = Some(Arc::new(transport));
         self
     }
     /// Proxy, certificates, User-Agent. Not used with another transport.
     #[must_use]
     pub fn network(mut self, settings: NetworkSettings) -> Self {
-        self.network = settings;
+        self.connection.network = settings;
         self
     }
     /// Another clock, for tests.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Some(Arc::new(clock));
+        self.connection.clock = Some(Arc::new(clock));
         self
     }
     /// The time limit of a call that the server does not hold, to the last byte of its answer. Default:
@@ -86,7 +85,6 @@ impl CivitaiBuilder {
     pub fn build(self) -> Result<Civitai> {
         // The low-level client leaves time for answers that are held; here the engine does, call by call.
         let mut http = Client::builder(self.base_url.as_deref().unwrap_or(Civitai::BASE_URL))?
-            .network(self.network)
             .timeout(self.timeout.unwrap_or(CALL))
             .operation_timeout("v1_consumer_jobs_get", self.timeout.unwrap_or(CALL))
             .operation_timeout("v1_consumer_jobs_post", self.timeout.unwrap_or(SUBMISSION));
@@ -98,13 +96,7 @@ impl CivitaiBuilder {
                 return Err(Error::config(what).into());
             }
         };
-        if let Some(transport) = self.transport {
-            http = http.shared_transport(transport);
-        }
-        if let Some(clock) = self.clock {
-            http = http.clock(clock);
-        }
-        Ok(Civitai { client: Client::from_http(http.build()?), detailed: self.detailed })
+        Ok(Civitai { client: Client::from_http(self.connection.build(http)?), detailed: self.detailed })
     }
 }
 
@@ -114,8 +106,8 @@ impl fmt::Debug for CivitaiBuilder {
             .field("base_url", &self.base_url.as_deref().map(shown::url))
             .field("token", &self.token)
             .field("credentials", &self.credentials)
-            .field("transport", &self.transport)
-            .field("network", &self.network)
+            .field("transport", &self.connection.transport)
+            .field("network", &self.connection.network)
             .field("timeout", &self.timeout)
             .field("detailed", &self.detailed)
             .finish_non_exhaustive()
@@ -138,23 +130,6 @@ impl FromEnv for Civitai {
         }
         builder.build()
     }
-}
-
-/// The value of an environment variable; `None` if it is not set or blank.
-fn variable(name: &str) -> Result<Option<String>, Error> {
-    match std::env::var(name) {
-        Ok(value) => Ok(Some(value).filter(|value| !value.trim().is_empty())),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(Error::config(format!("the environment variable {name} is not UTF-8")))
-        }
-    }
-}
-
-/// The same error, said to be about an environment variable.
-fn about(name: &str, error: Error) -> Error {
-    let what = format!("the environment variable {name}: {}", error.message());
-    error.with_message(what)
 }
 
 impl From<Civitai> for Jobs<Civitai> {

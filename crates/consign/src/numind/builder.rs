@@ -8,6 +8,7 @@ use consign_http::{Clock, Credentials, Error, NetworkSettings, Token, Transport}
 use consign_numind::{BASE_URL_VARIABLES, TOKEN_VARIABLES, v0_2, v0_4};
 
 use super::{Api, NuMind, Upload};
+use crate::set_up::{Connection, about, variable};
 
 /// The time limit of a submission: one that is given up leaves it unclear whether there is a job.
 const SUBMISSION: Duration = Duration::from_secs(120);
@@ -20,9 +21,7 @@ pub struct NuMindBuilder {
     base_url: Option<String>,
     key: Option<Result<Token, Error>>,
     credentials: Option<Arc<dyn Credentials>>,
-    transport: Option<Arc<dyn Transport>>,
-    network: NetworkSettings,
-    clock: Option<Arc<dyn Clock>>,
+    connection: Connection,
     timeout: Option<Duration>,
     api: Api,
     upload: Option<Upload>,
@@ -51,19 +50,19 @@ impl NuMindBuilder {
     /// Another transport than the network, such as a simulator in the process.
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.transport = Some(Arc::new(transport));
+        self.connection.transport = Some(Arc::new(transport));
         self
     }
     /// Proxy, certificates, User-Agent. Not used with another transport.
     #[must_use]
     pub fn network(mut self, settings: NetworkSettings) -> Self {
-        self.network = settings;
+        self.connection.network = settings;
         self
     }
     /// Another clock, for tests.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Some(Arc::new(clock));
+        self.connection.clock = Some(Arc::new(clock));
         self
     }
     /// The time limit of a call, to the last byte of its answer. Default: 30 s; 5 minutes where a file is sent or jobs
@@ -93,8 +92,7 @@ impl NuMindBuilder {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the address, the key or the network settings cannot be used,
     /// or no key was given.
     pub fn build(self) -> Result<NuMind> {
-        let mut http =
-            consign_numind::builder(self.base_url.as_deref().unwrap_or(NuMind::BASE_URL))?.network(self.network);
+        let mut http = consign_numind::builder(self.base_url.as_deref().unwrap_or(NuMind::BASE_URL))?;
         for operation in v0_4::operations::ALL.iter().chain(v0_2::operations::ALL).map(|operation| operation.id) {
             let submits = operation.ends_with("_jobs_text") || operation.ends_with("_jobs_document_documentid");
             match self.timeout {
@@ -112,13 +110,7 @@ impl NuMindBuilder {
                 return Err(Error::config(what).into());
             }
         };
-        if let Some(transport) = self.transport {
-            http = http.shared_transport(transport);
-        }
-        if let Some(clock) = self.clock {
-            http = http.clock(clock);
-        }
-        Ok(NuMind::over(http.build()?, self.api, self.upload))
+        Ok(NuMind::over(self.connection.build(http)?, self.api, self.upload))
     }
 }
 
@@ -128,8 +120,8 @@ impl fmt::Debug for NuMindBuilder {
             .field("base_url", &self.base_url.as_deref().map(without_password))
             .field("key", &self.key)
             .field("credentials", &self.credentials)
-            .field("transport", &self.transport)
-            .field("network", &self.network)
+            .field("transport", &self.connection.transport)
+            .field("network", &self.connection.network)
             .field("timeout", &self.timeout)
             .field("api", &self.api)
             .field("upload", &self.upload)
@@ -168,21 +160,11 @@ impl FromEnv for NuMind {
 /// The first of these environment variables that is set, and not blank.
 fn first(names: [&'static str; 2]) -> Result<Option<(&'static str, String)>, Error> {
     for name in names {
-        match std::env::var(name) {
-            Ok(value) if !value.trim().is_empty() => return Ok(Some((name, value))),
-            Ok(_) | Err(std::env::VarError::NotPresent) => {}
-            Err(std::env::VarError::NotUnicode(_)) => {
-                return Err(Error::config(format!("the environment variable {name} is not UTF-8")));
-            }
+        if let Some(value) = variable(name)? {
+            return Ok(Some((name, value)));
         }
     }
     Ok(None)
-}
-
-/// The same error, said to be about an environment variable.
-fn about(name: &str, error: Error) -> Error {
-    let what = format!("the environment variable {name}: {}", error.message());
-    error.with_message(what)
 }
 
 impl From<NuMind> for Jobs<NuMind> {

@@ -6,6 +6,7 @@ use consign::{Jobs, JobsBuilder, transport};
 use consign_http::TokioClock;
 use consign_sim::bacalhau::Bacalhau as Sim;
 
+use crate::conformance::modules;
 use crate::in_process::{keep_listening, wire};
 
 /// Settings of a provider at `sim`, without a credential, with its clock.
@@ -31,9 +32,8 @@ pub fn echo(word: &str) -> DockerJob {
 
 /// A module that prints `hello from wasm`.
 pub fn hello() -> WasmJob {
-    WasmJob::new(Source::Inline(format!("data:application/wasm;base64,{HELLO}")))
+    WasmJob::new(Source::wasm(modules::HELLO))
 }
-const HELLO: &str = "AGFzbQEAAAABEANgBH9/f38Bf2ABfwBgAAACRgIWd2FzaV9zbmFwc2hvdF9wcmV2aWV3MQhmZF93cml0ZQAAFndhc2lfc25hcHNob3RfcHJldmlldzEJcHJvY19leGl0AAEDAgECBQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAIKIgEgAEEAQcAANgIAQQRBEDYCAEEBQQBBAUEQEAAaQQAQAQsLFwEAQcAACxBoZWxsbyBmcm9tIHdhc20KACUEbmFtZQEeAwAIZmRfd3JpdGUBCXByb2NfZXhpdAIGX3N0YXJ0";
 
 /// A key, as the provider's own clients keep it.
 pub fn identity() -> Identity {

@@ -7,6 +7,7 @@ pub mod bare;
 #[cfg(feature = "chutes")]
 pub mod chutes;
 pub mod conformance;
+pub mod env;
 pub mod in_process;
 pub mod many;
 pub mod measured;

@@ -1,7 +1,5 @@
 //! Chutes through the facade: from submitting to files on disk, cancelling, quotas, credentials, and its neighbours.
-use std::ffi::OsString;
 use std::io::Write;
-use std::process::Command;
 use std::time::Duration;
 
 use consign::chutes::{ChuteJob, Chutes, Deletion, Hotkey, JobQuota, Jobs, ListChutesOptions};
@@ -10,6 +8,7 @@ use consign_sim::chutes::operation::{CREATE_JOB, DELETE_JOB, GET_JOB};
 use consign_sim::chutes::{Account, Plan};
 use consign_sim::{Chutes as Sim, Fault, Rule};
 use consign_tests::chutes::{jobs, provider, train};
+use consign_tests::env::{self, MARK};
 use serde_json::json;
 
 fn lasting(seconds: f64) -> Sim {
@@ -239,16 +238,9 @@ async fn a_program_that_knows_the_provider_only_at_run_time_can_do_the_same() {
     assert_eq!(*job.wait().await.unwrap().outcome(), Outcome::Cancelled);
 }
 
-const MARK: &str = "from_env says: ";
-
 /// What another process with these variables says; a process's own variables cannot be changed safely.
 fn from_env(variables: &[(&str, &str)]) -> String {
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "tell_what_the_environment_gives", "--ignored", "--nocapture"]);
-    child.env_remove("CHUTES_API_KEY").env_remove("CHUTES_API_URL");
-    let out = child.envs(variables.iter().map(|(name, value)| (name, OsString::from(value)))).output().unwrap();
-    let text = String::from_utf8(out.stdout).unwrap();
-    text.lines().find_map(|line| line.split_once(MARK)).unwrap_or_else(|| panic!("{text}")).1.to_owned()
+    env::told(&["CHUTES_API_KEY", "CHUTES_API_URL"], variables)
 }
 
 #[test]

@@ -1,25 +1,19 @@
 //! Setting Civitai up: from the environment, with good and bad addresses, tokens, headers and network settings.
 use std::ffi::OsString;
 use std::io::Write;
-use std::process::Command;
 use std::sync::Arc;
 
 use consign::civitai::{Civitai, CivitaiBuilder, Jobs, TextToImage};
 use consign::{BoxFuture, CallOptions, Credentials, Delivery, Error, ErrorKind, NetworkSettings, Token};
 use consign_sim::Civitai as Sim;
+use consign_tests::env::{self, MARK};
 use consign_tests::in_process::{jobs, wire};
 
 const MODEL: &str = "urn:air:sdxl:checkpoint:civitai:101055@128078";
-const MARK: &str = "from_env says: ";
 
 /// What another process with these variables says; a process's own variables cannot be changed safely.
 fn from_env(variables: &[(&str, OsString)]) -> String {
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "tell_what_the_environment_gives", "--ignored", "--nocapture"]);
-    child.env_remove("CIVITAI_API_TOKEN").env_remove("CIVITAI_BASE_URL");
-    let out = child.envs(variables.iter().map(|(name, value)| (name, value))).output().unwrap();
-    let text = String::from_utf8(out.stdout).unwrap();
-    text.lines().find_map(|line| line.split_once(MARK)).unwrap_or_else(|| panic!("{text}")).1.to_owned()
+    env::told(&["CIVITAI_API_TOKEN", "CIVITAI_BASE_URL"], variables)
 }
 
 #[test]

@@ -1,23 +1,15 @@
 //! Setting NuMind up: from the environment, with good and bad addresses and keys, and no key shown.
 use std::io::Write;
-use std::process::Command;
 
 use consign::ErrorKind;
 use consign::numind::{Jobs, NuMind};
+use consign_tests::env::{self, MARK};
 
-const MARK: &str = "from_env says: ";
 const VARIABLES: [&str; 4] = ["NUMIND_API_KEY", "NUEXTRACT_API_KEY", "NUMIND_BASE_URL", "NUEXTRACT_BASE_URL"];
 
 /// What another process with these variables says; a process's own variables cannot be changed safely.
 fn from_env(variables: &[(&str, &str)]) -> String {
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "tell_what_the_environment_gives", "--ignored", "--nocapture"]);
-    for name in VARIABLES {
-        child.env_remove(name);
-    }
-    let out = child.envs(variables.iter().copied()).output().unwrap();
-    let text = String::from_utf8(out.stdout).unwrap();
-    text.lines().find_map(|line| line.split_once(MARK)).unwrap_or_else(|| panic!("{text}")).1.to_owned()
+    env::told(&VARIABLES, variables)
 }
 
 #[test]

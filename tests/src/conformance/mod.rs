@@ -19,7 +19,7 @@ mod chutes;
 #[cfg(feature = "civitai")]
 mod civitai;
 #[cfg(feature = "bacalhau")]
-mod modules;
+pub(crate) mod modules;
 #[cfg(feature = "numind")]
 mod numind;
 

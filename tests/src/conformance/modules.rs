@@ -1,7 +1,7 @@
 //! Small WebAssembly modules (WASI), assembled by hand, that a Bacalhau node can run without anything else.
 
 /// Prints `hello from wasm`.
-pub(super) const HELLO: &[u8] =
+pub(crate) const HELLO: &[u8] =
     b"\x00asm\x01\x00\x00\x00\x01\x10\x03`\x04\x7f\x7f\x7f\x7f\x01\x7f`\x01\x7f\x00`\x00\x00\x02F\x02\x16w\
     asi_snapshot_preview1\x08fd_write\x00\x00\x16wasi_snapshot_preview1\x09proc_exit\x00\x01\x03\x02\x01\
     \x02\x05\x03\x01\x00\x01\x07\x13\x02\x06memory\x02\x00\x06_start\x00\x02\x0a\x22\x01 \x00A\x00A\xc0\

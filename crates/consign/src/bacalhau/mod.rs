@@ -9,6 +9,10 @@
 //! A job that [`Succeeded`](crate::State::Succeeded) was run; whether the program did is its exit code:
 //! [`Results::exit_code`].
 //!
+//! `Jobs::<Bacalhau>::from_env` reads the address from `BACALHAU_API_HOST` and `BACALHAU_API_PORT` (1234 if it is not
+//! set), and a credential, if any, from `BACALHAU_API_KEY`, or `BACALHAU_API_USERNAME` and `BACALHAU_API_PASSWORD`.
+//! `Jobs::<Requester>::from_env` wants host and port, and the key in `BACALHAU_DIR`.
+//!
 //! The low-level clients, every operation of the wires, are [`Bacalhau::client`] and [`Requester::client`].
 mod builder;
 mod check;

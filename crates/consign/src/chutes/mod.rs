@@ -5,6 +5,8 @@
 //! - [`Chutes`] itself has what only this provider has: deletion with its uncertain answer, chutes, the account.
 //! - [`Runner`] is the other side: it reports a job's outcome and uploads its files, whatever happens.
 //!
+//! `Jobs::from_env` reads the key from `CHUTES_API_KEY`; it has to be one made with `admin`.
+//!
 //! **States** are inferred: the service tells no status word. A record that it cannot give, which is what becomes of
 //! most failed jobs, is [`State::Unknown`](crate::State::Unknown) and not finished; a wait ends after a few of them in
 //! a row with [`Unreadable`](crate::ErrorKind::Unreadable) and the ticket.

@@ -5,6 +5,8 @@
 //! - [`Civitai`] itself has what only this provider has: coverage, consumption, taint by properties.
 //! - [`Webhook`] reads the bodies that Civitai posts to a callback URL.
 //!
+//! `Jobs::from_env` reads the token from `CIVITAI_API_TOKEN`.
+//!
 //! The low-level client, every operation of the wire, is [`Civitai::client`].
 mod builder;
 mod comfy;

@@ -11,6 +11,9 @@ use super::{Extracted, Input, Jobs, Settings, Spec, StructuredExtraction, Templa
 
 /// An extraction whose result is a `T`: its schema becomes the template, by the rules of [`Template::of`].
 ///
+/// The two derives come from crates that the program names among its own dependencies: `schemars = "1"`, and `serde`
+/// with its feature `derive`.
+///
 /// ```no_run
 /// use consign::numind::{Input, Jobs, extract};
 ///

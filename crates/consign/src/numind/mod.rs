@@ -5,6 +5,8 @@
 //! - `Jobs::<NuMind>` submits, waits over the event stream, lists, cancels; [`Output`] reads what a job gave.
 //! - [`NuMind`] itself has files, documents, projects, results of ended jobs and reports.
 //!
+//! `Jobs::from_env` reads the key from `NUMIND_API_KEY` or `NUEXTRACT_API_KEY`.
+//!
 //! The low-level clients, every operation of the wire, are [`NuMind::client`] and [`NuMind::client_v0_2`].
 mod builder;
 mod extract;
